@@ -1,0 +1,1 @@
+"""FastAPI lives here only: the internal and the public application."""

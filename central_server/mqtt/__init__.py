@@ -1,0 +1,1 @@
+"""The broker's side of the server: subscriber, receipts, the embedded broker."""

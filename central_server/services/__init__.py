@@ -1,0 +1,1 @@
+"""One use case for each function: load, ask the domain, store."""

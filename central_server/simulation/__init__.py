@@ -1,0 +1,1 @@
+"""A fleet of believable desks over real MQTT, deterministic by seed."""

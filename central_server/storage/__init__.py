@@ -1,0 +1,1 @@
+"""SQLModel lives here only: tables, migrations, one repository for each concept."""

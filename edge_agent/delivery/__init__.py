@@ -1,0 +1,1 @@
+"""From the outbox on disk to the server's receipt."""

@@ -1,0 +1,1 @@
+"""Frames to statements about zones, picture and codes; OpenCV lives here only."""

@@ -1,0 +1,53 @@
+"""Names and times as they stand on the wire: devices, desks, zones, UTC instants."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, NewType
+
+from pydantic import AfterValidator, AwareDatetime, Field, PlainSerializer
+
+DeviceId = NewType("DeviceId", str)
+DeskId = NewType("DeskId", str)
+
+# Names travel in MQTT topics, URLs and file names: no '/', '+', '#', dots or blanks.
+NAME_PATTERN = r"^[a-z0-9](?:[a-z0-9_-]{0,62}[a-z0-9])?$"
+
+DeviceName = Annotated[DeviceId, Field(pattern=NAME_PATTERN)]
+DeskName = Annotated[DeskId, Field(pattern=NAME_PATTERN)]
+ZoneName = Annotated[str, Field(pattern=NAME_PATTERN)]
+CameraName = Annotated[str, Field(pattern=NAME_PATTERN)]
+
+# JSON numbers are exact up to here (RFC 8785 takes no larger integer).
+MAX_INTEGER = 2**53 - 1
+PositiveInteger = Annotated[int, Field(ge=1, le=MAX_INTEGER)]
+NaturalNumber = Annotated[int, Field(ge=0, le=MAX_INTEGER)]
+Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+
+Sha256Hex = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+NO_HASH = "0" * 64  # before the first event of a device's first epoch
+
+
+def to_milliseconds(at: datetime) -> datetime:
+    """`at` in UTC, cut to whole milliseconds: what one wire time can say."""
+    if at.tzinfo is not UTC:
+        at = at.astimezone(UTC)
+    return at.replace(microsecond=at.microsecond // 1000 * 1000)
+
+
+def format_time(at: datetime) -> str:
+    """RFC 3339 in UTC with milliseconds and `Z`; the one way in which times are written."""
+    return at.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
+
+
+def floor_to_quarter(at: datetime) -> datetime:
+    """The quarter of an hour that `at` falls into: all that feedback says about its time."""
+    utc = at.astimezone(UTC)
+    return utc - timedelta(
+        minutes=utc.minute % 15, seconds=utc.second, microseconds=utc.microsecond
+    )
+
+
+UtcTime = Annotated[
+    AwareDatetime,
+    AfterValidator(to_milliseconds),
+    PlainSerializer(format_time, return_type=str, when_used="json"),
+]

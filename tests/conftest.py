@@ -1,0 +1,26 @@
+"""Fixtures that every layer's tests share."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """The checkout's top folder."""
+    return REPOSITORY
+
+
+@pytest.fixture(scope="session")
+def testdata() -> Path:
+    """Real footage and QR images with ground truth, beside the checkout (never inside it)."""
+    folder = Path(os.environ.get("TESTDATA", REPOSITORY.parent / "shared" / "testdata"))
+    if not (folder / "ground_truth.json").is_file():
+        message = f"test data is missing: {folder} (set TESTDATA to its folder)"
+        if os.environ.get("CI"):
+            pytest.fail(message)
+        pytest.skip(message)
+    return folder
