@@ -1,0 +1,35 @@
+"""Pairing: an installer's one-time code becomes a device's name, keys and broker access (HTTPS)."""
+
+from pydantic import Field
+
+from event_protocol.events import WireModel
+from event_protocol.messages import DeviceConfiguration
+from event_protocol.names import DeviceName, Sha256Hex
+
+ENROLMENT_PATH = "/api/v1/enrolments"
+
+
+class EnrolmentRequest(WireModel):
+    """What the agent sends; the private key of `public_key` (Ed25519, hex) never leaves the box."""
+
+    code: str = Field(min_length=8, max_length=64)
+    public_key: Sha256Hex
+    agent_version: str = Field(max_length=64)
+
+
+class BrokerAccess(WireModel):
+    """Where and as whom the device reaches the broker; loopback alone may go without TLS."""
+
+    host: str = Field(max_length=253)
+    port: int = Field(ge=1, le=65535)
+    username: DeviceName
+    password: str = Field(max_length=128)
+    tls: bool
+
+
+class Enrolment(WireModel):
+    """What the server answers, once for each code."""
+
+    device: DeviceName
+    broker: BrokerAccess
+    configuration: DeviceConfiguration

@@ -1,0 +1,1 @@
+"""Templates, message catalogues and page assets of both programs."""
