@@ -1,1 +1,1 @@
-"""Pure policy: no FastAPI, MQTT or SQL; modules listed in ARCHITECTURE.md in the order in which data flows."""
+"""Pure policy: no FastAPI, MQTT or SQL. ARCHITECTURE.md lists the order in which data flows."""

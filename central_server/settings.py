@@ -1,0 +1,106 @@
+"""All settings of the server, one model for each section, validated whole before anything starts.
+
+From `ONESTOP_…` environment variables (nested with `__`) over a YAML file given by `--config`.
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Section(BaseModel):
+    """Base of the sections: a misspelt setting is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+Port = Annotated[int, Field(ge=0, le=65535)]  # 0: any free one
+
+
+class WebSettings(Section):
+    """Where people reach the server."""
+
+    host: str = Field(default="127.0.0.1", description="Address the internal pages listen on.")
+    port: Port = Field(default=8000, description="Port of the internal pages.")
+    public_host: str = Field(default="127.0.0.1", description="Address of the citizens' pages.")
+    public_port: Port | None = Field(
+        default=None,
+        description="Port of the citizens' pages; empty: they share the internal address.",
+    )
+    public_url: str = Field(
+        default="http://127.0.0.1:8000",
+        description="What posters and desk screens print: the citizens' pages as phones see them.",
+    )
+    session_idle_minutes: int = Field(
+        default=30, ge=1, description="A log-in ends after so long without a request."
+    )
+
+
+class BrokerSettings(Section):
+    """The MQTT broker: an external one by address, or the embedded one."""
+
+    embedded: bool = Field(
+        default=False, description="Run the embedded broker as a child process (demo, pilot)."
+    )
+    host: str = Field(default="127.0.0.1", description="Address of the broker.")
+    port: Port = Field(default=1883, description="Port of the broker.")
+    username: str = Field(default="central-server", description="The server's own name there.")
+    password: str = Field(default="", repr=False, description="The server's own password there.")
+    tls: bool = Field(default=False, description="Speak TLS; required outside loopback.")
+    device_host: str | None = Field(
+        default=None, description="Address of the broker as devices see it; empty: as above."
+    )
+
+
+class IngestSettings(Section):
+    """How events are taken in."""
+
+    batch_events: int = Field(default=1000, ge=1, description="Events committed at once, at most.")
+    batch_wait_ms: int = Field(
+        default=50, ge=1, description="How long a batch waits for more before it is committed."
+    )
+    gap_limit_minutes: int = Field(
+        default=60,
+        ge=1,
+        description="A missing position is asked for so long, then stepped over as unknown.",
+    )
+
+
+class NotifySettings(Section):
+    """Who is told of a grave complaint at once."""
+
+    targets: tuple[tuple[str, ...], ...] = Field(
+        default=(),
+        repr=False,
+        description="Apprise addresses (mail, webhook, SMS gateway), a list for each level.",
+    )
+    escalate_after_minutes: int = Field(
+        default=30, ge=1, description="If nobody acknowledges, the next level is told."
+    )
+
+
+class ServerSettings(BaseSettings):
+    """The central server's settings."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="ONESTOP_", env_nested_delimiter="__", extra="forbid", frozen=True
+    )
+
+    directory: Path = Field(
+        default=Path("var/server"), description="Where keys, SQLite and broker state live."
+    )
+    database_url: str | None = Field(
+        default=None,
+        repr=False,
+        description="SQLAlchemy address of the database; empty: SQLite in the directory.",
+    )
+    rules_file: Path = Field(
+        default=Path("configs/flag_rules.yaml"),
+        description="Flag rules, severities, opening hours and calendars.",
+    )
+    web: WebSettings = Field(default_factory=WebSettings, description="Pages.")
+    broker: BrokerSettings = Field(default_factory=BrokerSettings, description="MQTT.")
+    ingest: IngestSettings = Field(default_factory=IngestSettings, description="Taking in.")
+    notify: NotifySettings = Field(default_factory=NotifySettings, description="Notifications.")
