@@ -1,0 +1,93 @@
+# Everything that people and CI do here; `make help` lists it.
+# A stamp file says that a step was done for the lock file as it is now.
+
+SHELL := /bin/sh
+VENV := .venv
+PY := $(VENV)/bin/python
+PIP_INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check
+# The tracked Python that is held to the rules.
+CODE := $(wildcard event_protocol edge_agent central_server web bench scripts tests)
+
+RUNTIME := $(VENV)/.runtime-installed
+DEV := $(VENV)/.dev-installed
+ASSETS := web/static/vendor/.installed
+ASYNCAPI := tests/asyncapi/node_modules/.installed
+SYSTEM := .cache/system-packages-checked
+
+# What `make demo` passes on: a port, or one real desk in place of the drawn ones.
+export PORT SOURCE ZONES EMPTY
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check lint format bench soak assets lock licences docs
+.DELETE_ON_ERROR:
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: ## server, broker and edge agents here; PORT=8000, or SOURCE= ZONES= EMPTY= for one real desk
+	@$(MAKE) --no-print-directory -j2 $(RUNTIME) $(ASSETS)
+	@exec $(PY) scripts/demo.py
+
+test: ## install what the tests need and run every test
+	@$(MAKE) --no-print-directory -j2 $(DEV) $(ASSETS) $(ASYNCAPI) $(SYSTEM)
+	$(PY) -m pytest -n 2 --dist loadfile
+
+check: lint test ## lint, then test
+
+lint: $(DEV) ## format, lint, types, import contracts, lock files
+	$(VENV)/bin/ruff format --check $(CODE)
+	$(VENV)/bin/ruff check $(CODE)
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
+	$(PY) scripts/check_locks.py
+
+format: $(DEV) ## let ruff put the code into form
+	$(VENV)/bin/ruff format $(CODE)
+	$(VENV)/bin/ruff check --fix $(CODE)
+
+bench: $(DEV) $(ASSETS) ## measure; a table on the screen and JSON in bench/results/
+	$(PY) -m bench
+
+soak: $(DEV) $(ASSETS) ## a simulated fleet over real MQTT until Ctrl-C
+	$(PY) -m bench soak
+
+assets: $(ASSETS) ## page assets (htmx) from npm by lock file
+
+docs: $(DEV) ## write the generated parts of docs/ anew
+	$(PY) scripts/generate_docs.py
+
+lock: ## choose dependencies anew and lock them (some minutes)
+	scripts/lock_dependencies.sh
+	@$(MAKE) --no-print-directory licences
+
+licences: $(DEV) $(ASSETS) ## write THIRD_PARTY_LICENCES.md anew
+	$(PY) scripts/list_licences.py
+
+$(PY):
+	@scripts/make_venv.sh $(VENV)
+
+# --no-index: our own package is built with what the locks brought, and asks no registry.
+$(RUNTIME): requirements/build.txt requirements/runtime.txt pyproject.toml | $(PY)
+	@echo "Installing what both programs need (about a minute the first time) ..."
+	@$(PIP_INSTALL) --require-hashes -r requirements/build.txt -r requirements/runtime.txt
+	@$(PIP_INSTALL) --no-index --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(DEV): requirements/dev.txt $(RUNTIME)
+	@echo "Installing what the tests need ..."
+	@$(PIP_INSTALL) --require-hashes -r requirements/dev.txt
+	@touch $@
+
+$(ASSETS): web/package.json web/package-lock.json scripts/install_assets.sh
+	@echo "Fetching page assets ..."
+	@scripts/install_assets.sh
+	@touch $@
+
+$(ASYNCAPI): tests/asyncapi/package.json tests/asyncapi/package-lock.json
+	@echo "Fetching the AsyncAPI parser ..."
+	@scripts/npm.sh ci --prefix tests/asyncapi
+	@touch $@
+
+$(SYSTEM): scripts/install_system_packages.sh
+	@scripts/install_system_packages.sh
+	@mkdir -p $(@D) && touch $@

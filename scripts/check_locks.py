@@ -1,0 +1,49 @@
+"""Check that the lock files hold names, versions and hashes, and no address of a registry."""
+
+import json
+import re
+import sys
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+NPM_LOCKS = ("web/package-lock.json", "tests/asyncapi/package-lock.json")
+# A pin, then nothing but hashes and comments.
+_PINNED = re.compile(r"[A-Za-z0-9._-]+==\S+(?: ; [^\\]+)?(?: \\\n +--hash=sha256:[0-9a-f]{64})+\n")
+_COMMENT = re.compile(r" *#.*\n")
+_ADDRESS = re.compile(r"[a-z+]+://|--(?:extra-)?index-url|--find-links|--trusted-host")
+
+
+def faults_of_requirements(name: str, text: str) -> list[str]:
+    """What is wrong with a requirements file made by pip-compile."""
+    faults = [f"{name}: an address: {line}" for line in text.splitlines() if _ADDRESS.search(line)]
+    rest = _COMMENT.sub("", _PINNED.sub("", text)).strip()
+    if rest:
+        faults.append(f"{name}: not pinned with hashes: {rest.splitlines()[0]}")
+    return faults
+
+
+def faults_of_npm_lock(name: str, text: str) -> list[str]:
+    """What is wrong with an npm lock file."""
+    faults = []
+    for path, package in json.loads(text)["packages"].items():
+        if path and "integrity" not in package:
+            faults.append(f"{name}: no hash for {path}")
+        if "resolved" in package:
+            faults.append(f"{name}: an address for {path}")
+    return faults
+
+
+def find_faults(repository: Path) -> list[str]:
+    """Faults of every lock file of the project, one line each."""
+    faults = []
+    for path in sorted((repository / "requirements").glob("*.txt")):
+        faults += faults_of_requirements(path.name, path.read_text())
+    for name in NPM_LOCKS:
+        faults += faults_of_npm_lock(name, (repository / name).read_text())
+    return faults
+
+
+if __name__ == "__main__":
+    found = find_faults(REPOSITORY)
+    sys.stderr.writelines(f"{fault}\n" for fault in found)
+    sys.exit(bool(found))
