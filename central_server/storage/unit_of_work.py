@@ -21,7 +21,7 @@ class Database:
 
     @contextmanager
     def transaction(self) -> Iterator[Session]:
-        """A writing transaction: all of it or nothing. On SQLite it takes the write lock at once."""
+        """A writing transaction, whole or not at all; on SQLite it takes the lock at once."""
         with Session(self.engine, expire_on_commit=False) as session:
             if self.is_sqlite:
                 session.connection().exec_driver_sql("BEGIN IMMEDIATE")
