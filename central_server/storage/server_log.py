@@ -1,0 +1,91 @@
+"""The server's own chained log: append an entry, read entries in order."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from uuid import UUID, uuid4
+
+import orjson
+from sqlalchemy import text
+from sqlmodel import Session, col, select
+
+from central_server.domain.server_log import (
+    Entry,
+    FeedbackCompleted,
+    FeedbackReceived,
+    LoggedEntry,
+    MessageWritten,
+    entry_bytes,
+    entry_hash,
+    read_entry,
+)
+from central_server.storage.tables import ServerLogRow
+from event_protocol.names import NO_HASH, floor_to_quarter, to_milliseconds
+
+# An exact time beside a camera's picture would name the citizen; it stands in the sealed content.
+_QUARTER_ONLY = (FeedbackReceived, FeedbackCompleted, MessageWritten)
+_ROWS_AT_ONCE = 1000
+
+
+def append(db: Session, entry: Entry, *, at: datetime, sealed: str | None = None) -> LoggedEntry:
+    """The entry at the log's end, chained; stands once the caller's transaction commits."""
+    _lock(db)
+    last = db.exec(
+        select(ServerLogRow.sequence, ServerLogRow.hash)
+        .order_by(col(ServerLogRow.sequence).desc())
+        .limit(1)
+    ).first()
+    sequence, prevhash = (last[0] + 1, last[1]) if last else (1, NO_HASH)
+    time = floor_to_quarter(at) if isinstance(entry, _QUARTER_ONLY) else to_milliseconds(at)
+    logged = LoggedEntry(sequence, uuid4(), time, prevhash, entry, sealed)
+    body = entry_bytes(logged)
+    db.add(
+        ServerLogRow(
+            sequence=sequence,
+            entry_id=str(logged.entry_id),
+            type=entry.type,
+            time=time,
+            prevhash=prevhash,
+            hash=entry_hash(body),
+            body=body,
+            sealed=sealed,
+        )
+    )
+    db.flush()
+    return logged
+
+
+def read_after(db: Session, sequence: int) -> Iterator[LoggedEntry]:
+    """All entries behind that one (0: from the start), in order, without holding all in memory."""
+    rows = db.exec(
+        select(ServerLogRow)
+        .where(col(ServerLogRow.sequence) > sequence)
+        .order_by(col(ServerLogRow.sequence))
+        .execution_options(yield_per=_ROWS_AT_ONCE)
+    )
+    for row in rows:
+        yield _from_row(row)
+
+
+def find(db: Session, sequence: int) -> LoggedEntry | None:
+    """The entry at that place of the log."""
+    row = db.get(ServerLogRow, sequence)
+    return None if row is None else _from_row(row)
+
+
+def _from_row(row: ServerLogRow) -> LoggedEntry:
+    """What the chained bytes say; the row's other columns only serve queries."""
+    body = orjson.loads(row.body)
+    return LoggedEntry(
+        sequence=body["sequence"],
+        entry_id=UUID(body["id"]),
+        time=datetime.fromisoformat(body["time"]),
+        prevhash=body["prevhash"],
+        entry=read_entry(body["data"]),
+        sealed=row.sealed,
+    )
+
+
+def _lock(db: Session) -> None:
+    """One writer of the chain at a time; on SQLite the transaction already is the only one."""
+    if db.get_bind().dialect.name == "postgresql":
+        db.execute(text("LOCK TABLE server_log IN EXCLUSIVE MODE"))
