@@ -3,11 +3,14 @@
 From `ONESTOP_…` environment variables (nested with `__`) over a YAML file given by `--config`.
 """
 
+import os
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from central_server.domain.yaml_lines import WrongFileError, line_of, parse_mapping
 
 
 class Section(BaseModel):
@@ -32,6 +35,10 @@ class WebSettings(Section):
     public_url: str = Field(
         default="http://127.0.0.1:8000",
         description="What posters and desk screens print: the citizens' pages as phones see them.",
+    )
+    internal_url: str = Field(
+        default="http://127.0.0.1:8000",
+        description="What notifications link to: the internal pages as inspectors see them.",
     )
     session_idle_minutes: int = Field(
         default=30, ge=1, description="A log-in ends after so long without a request."
@@ -94,13 +101,63 @@ class ServerSettings(BaseSettings):
     database_url: str | None = Field(
         default=None,
         repr=False,
+        # The second name is also DATABASE_URL, which hosting platforms set.
+        validation_alias=AliasChoices("ONESTOP_DATABASE_URL", "database_url"),
         description="SQLAlchemy address of the database; empty: SQLite in the directory.",
     )
     rules_file: Path = Field(
         default=Path("configs/flag_rules.yaml"),
         description="Flag rules, severities, opening hours and calendars.",
     )
+    surveys_directory: Path = Field(
+        default=Path("configs/surveys"),
+        description="The editions of the satisfaction survey, each with its first day.",
+    )
     web: WebSettings = Field(default_factory=WebSettings, description="Pages.")
     broker: BrokerSettings = Field(default_factory=BrokerSettings, description="MQTT.")
     ingest: IngestSettings = Field(default_factory=IngestSettings, description="Taking in.")
     notify: NotifySettings = Field(default_factory=NotifySettings, description="Notifications.")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment goes before the file, whose content comes in as arguments."""
+        return env_settings, init_settings
+
+    @property
+    def database_address(self) -> str:
+        """The SQLAlchemy address in use."""
+        return self.database_url or f"sqlite:///{self.directory / 'server.sqlite'}"
+
+
+def load_settings(file: Path | None) -> ServerSettings:
+    """The settings from file and environment; raises `WrongFileError` that names each fault."""
+    text, name = "", "environment"
+    if file is not None:
+        name = str(file)
+        try:
+            text = file.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise WrongFileError(f"{name}: can't be read: {error}") from error
+    try:
+        return ServerSettings(**parse_mapping(text, name))
+    except ValidationError as error:
+        raise WrongFileError(_explain(error, text, name)) from error
+
+
+def _explain(error: ValidationError, text: str, name: str) -> str:
+    """Like `yaml_lines.explain`, but a setting may also come from the environment."""
+    lines = []
+    for problem in error.errors(include_url=False, include_input=False, include_context=False):
+        steps = [str(step) for step in problem["loc"]]
+        variable = "ONESTOP_" + "__".join(steps).upper()
+        at = line_of(text, problem["loc"])
+        where = variable if variable in os.environ or at is None else f"{name}:{at}"
+        lines.append(f"{where}: {'.'.join(steps)}: {problem['msg']}")
+    return "\n".join(lines)

@@ -1,0 +1,72 @@
+"""Settings from file and environment; what is wrong is named by file, line and setting."""
+
+from pathlib import Path
+
+import pytest
+
+from central_server.domain.yaml_lines import WrongFileError
+from central_server.settings import ServerSettings, load_settings
+
+
+@pytest.fixture(autouse=True)
+def _empty_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DATABASE_URL", raising=False)
+
+
+def written(folder: Path, text: str) -> Path:
+    file = folder / "server.yaml"
+    file.write_text(text, encoding="utf-8")
+    return file
+
+
+def test_the_example_says_the_defaults(repository: Path) -> None:
+    assert load_settings(repository / "configs/central_server.example.yaml") == ServerSettings()
+
+
+def test_the_environment_goes_before_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ONESTOP_WEB__PORT", "9000")
+    settings = load_settings(written(tmp_path, "web:\n  port: 8500\n  host: 127.0.0.2\n"))
+    assert (settings.web.port, settings.web.host) == (9000, "127.0.0.2")
+
+
+@pytest.mark.parametrize("variable", ["ONESTOP_DATABASE_URL", "DATABASE_URL"])
+def test_the_database_by_address(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(variable, "postgresql://somewhere/onestop")
+    assert load_settings(None).database_address == "postgresql://somewhere/onestop"
+
+
+def test_the_database_by_file(tmp_path: Path) -> None:
+    settings = load_settings(written(tmp_path, "database_url: sqlite:////tmp/x.sqlite\n"))
+    assert settings.database_address == "sqlite:////tmp/x.sqlite"
+    assert ServerSettings(directory=tmp_path).database_address.endswith("/server.sqlite")
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("web:\n  host: x\n  prot: 8000\n", "server.yaml:3: web.prot: Extra inputs"),
+        ("web:\n  port: 99999\n", "server.yaml:2: web.port: Input should be less"),
+        ("ingest:\n\n  batch_events: many\n", "server.yaml:3: ingest.batch_events: Input should"),
+        ("notify:\n  targets:\n  - [a]\n  - 5\n", "server.yaml:4: notify.targets.1: Input should"),
+        ("web: [1\n", "server.yaml:2: not YAML"),
+        ("- web\n", "server.yaml:1: names and values are expected"),
+        ("web: \x07\n", "server.yaml:1: not YAML"),
+    ],
+)
+def test_what_is_wrong_is_named_by_its_line(tmp_path: Path, text: str, says: str) -> None:
+    with pytest.raises(WrongFileError) as caught:
+        load_settings(written(tmp_path, text))
+    assert says in str(caught.value)
+
+
+def test_a_wrong_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ONESTOP_WEB__PORT", "eighty")
+    with pytest.raises(WrongFileError, match=r"ONESTOP_WEB__PORT: web\.port: Input should"):
+        load_settings(None)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(WrongFileError, match=r"absent\.yaml: can't be read"):
+        load_settings(tmp_path / "absent.yaml")
