@@ -77,6 +77,7 @@ class FeedbackReceived(WireModel):
     desk: str | None = None
     unit_id: str
     digest: Sha256Hex
+    entered_by: str | None = None  # the operator, for what came by hotline or suggestion box
 
 
 class FeedbackCompleted(WireModel):

@@ -254,11 +254,21 @@ class NotificationRow(SQLModel, table=True):
     flag_id: str = Field(max_length=36, index=True)
     level: int  # 0: the team; higher: the next in the escalation list
     due_at: datetime = Field(sa_type=UtcDateTime, index=True)
-    sent_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    sent_at: datetime | None = Field(default=None, sa_type=UtcDateTime)  # all targets have it
     attempts: int = 0
+    delivered: list[str] = _json(list)  # short hashes of the targets that have it
     last_error: str | None = Field(default=None, max_length=300)
     acknowledged_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     acknowledged_by: str | None = Field(default=None, max_length=64)
+
+
+class FeedbackEntryRow(SQLModel, table=True):
+    """Where in the server's log a feedback's entries stand: first tap, completions, messages."""
+
+    __tablename__ = "feedback_entry"
+
+    sequence: int = _big_key()
+    feedback_id: str = Field(max_length=36, index=True)
 
 
 class UnitRow(SQLModel, table=True):

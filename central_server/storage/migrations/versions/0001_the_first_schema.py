@@ -115,6 +115,14 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f('ix_feedback_session_id'), ['session_id'], unique=False)
         batch_op.create_index(batch_op.f('ix_feedback_unit_id'), ['unit_id'], unique=False)
 
+    op.create_table('feedback_entry',
+    sa.Column('sequence', sa.BigInteger(), nullable=False),
+    sa.Column('feedback_id', sa.String(length=36), nullable=False),
+    sa.PrimaryKeyConstraint('sequence')
+    )
+    with op.batch_alter_table('feedback_entry', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_feedback_entry_feedback_id'), ['feedback_id'], unique=False)
+
     op.create_table('flag',
     sa.Column('flag_id', sa.String(length=36), nullable=False),
     sa.Column('rule', sa.String(length=40), nullable=False),
@@ -165,6 +173,7 @@ def upgrade() -> None:
     sa.Column('due_at', sa.DateTime(timezone=True), nullable=False),
     sa.Column('sent_at', sa.DateTime(timezone=True), nullable=True),
     sa.Column('attempts', sa.Integer(), nullable=False),
+    sa.Column('delivered', sa.JSON(), nullable=False),
     sa.Column('last_error', sa.String(length=300), nullable=True),
     sa.Column('acknowledged_at', sa.DateTime(timezone=True), nullable=True),
     sa.Column('acknowledged_by', sa.String(length=64), nullable=True),
@@ -328,6 +337,10 @@ def downgrade() -> None:
         batch_op.drop_index('ix_flag_desk_begin')
 
     op.drop_table('flag')
+    with op.batch_alter_table('feedback_entry', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_feedback_entry_feedback_id'))
+
+    op.drop_table('feedback_entry')
     with op.batch_alter_table('feedback', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_feedback_unit_id'))
         batch_op.drop_index(batch_op.f('ix_feedback_session_id'))
