@@ -138,13 +138,13 @@ class Outbox:
             ).fetchone()
         return None if row is None else bytes(row[0])
 
-    def read(self, first: int, last: int, limit: int) -> list[StoredEvent]:
-        """Kept events numbered `first` to `last`, both included, oldest first, at most `limit`."""
+    def read(self, first: int, last: int) -> list[StoredEvent]:
+        """Kept events numbered `first` to `last`, both included, oldest first."""
         with self._lock:
             rows = self._connection.execute(
                 "SELECT sequence, body FROM events WHERE sequence BETWEEN ? AND ?"
-                " ORDER BY sequence LIMIT ?",
-                (first, last, limit),
+                " ORDER BY sequence",
+                (first, last),
             ).fetchall()
         return [StoredEvent(sequence, body) for sequence, body in rows]
 

@@ -1,0 +1,157 @@
+"""Who this box is: its own Ed25519 key, and what the server told it at pairing."""
+
+import ipaddress
+import os
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from pydantic import ValidationError
+
+from edge_agent.delivery.files import OWNER_ONLY, flush_folder, write_whole
+from event_protocol.enrolment import ENROLMENT_PATH, Enrolment, EnrolmentRequest
+from event_protocol.messages import DeviceConfiguration
+from event_protocol.names import DeviceId
+from event_protocol.signing import checkpoint_statement, sign
+
+KEY_FILE = "device.key"
+ENROLMENT_FILE = "enrolment.json"
+KEY_BYTES = 32
+TIMEOUT_S = 20
+
+
+class IdentityError(Exception):
+    """The box can't be paired, or what it stored at pairing can't be used; says why and what helps.
+
+    `code` is a message key of the set-up pages.
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class Identity:
+    """The key (made at first need, readable by the owner only) and the stored enrolment."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.key = _load_or_make_key(folder / KEY_FILE)
+
+    @property
+    def public_key(self) -> bytes:
+        """The 32 bytes that the server knows this box by."""
+        return self.key.public_key().public_bytes_raw()
+
+    def find_enrolment(self) -> Enrolment | None:
+        """What pairing brought; `None` before it. Raises `IdentityError` if it can't be read."""
+        path = self._folder / ENROLMENT_FILE
+        try:
+            return Enrolment.model_validate_json(path.read_bytes())
+        except FileNotFoundError:
+            return None
+        except (OSError, ValidationError) as error:
+            raise IdentityError(
+                "enrolment_broken", f"{path} can't be read ({error}); pair the box again"
+            ) from error
+
+    def store_enrolment(self, enrolment: Enrolment) -> None:
+        """Replace what was stored; raises `OSError`."""
+        write_whole(self._folder / ENROLMENT_FILE, enrolment.model_dump_json().encode())
+
+    def store_configuration(self, configuration: DeviceConfiguration) -> Enrolment:
+        """Put a configuration that the server signed in the stored one's place."""
+        enrolment = self.find_enrolment()
+        if enrolment is None or configuration.device != enrolment.device:
+            raise IdentityError("other_device", "the configuration is meant for another device")
+        replaced = enrolment.model_copy(update={"configuration": configuration})
+        self.store_enrolment(replaced)
+        return replaced
+
+    def sign_head(self, device: DeviceId, epoch: int, through: int, head: str) -> str:
+        """The signature of a checkpoint."""
+        return sign(checkpoint_statement(device, epoch, through, head), self.key)
+
+    def enrol(self, server_url: str, code: str, agent_version: str) -> Enrolment:
+        """Trade the installer's one-time code for a name and store it; raises `IdentityError`."""
+        require_private_way(server_url)
+        try:
+            request = EnrolmentRequest(
+                code=code.strip(), public_key=self.public_key.hex(), agent_version=agent_version
+            )
+        except ValidationError as error:
+            raise IdentityError("code_malformed", "the pairing code has 8 to 64 signs") from error
+        enrolment = _post(server_url.rstrip("/") + ENROLMENT_PATH, request)
+        if not enrolment.broker.tls and not is_loopback(enrolment.broker.host):
+            raise IdentityError(
+                "broker_without_tls",
+                f"the server names the broker {enrolment.broker.host} without TLS; "
+                "only a broker on this machine may do without",
+            )
+        self.store_enrolment(enrolment)
+        return enrolment
+
+
+def is_loopback(host: str) -> bool:
+    """Whether what is sent to `host` stays on this machine."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def require_private_way(server_url: str) -> None:
+    """Refuse to carry a pairing code over a wire in the clear."""
+    parts = urlsplit(server_url)
+    if parts.scheme not in ("https", "http") or not parts.hostname:
+        raise IdentityError("server_malformed", f"{server_url!r} is no address like https://host")
+    if parts.scheme == "http" and not is_loopback(parts.hostname):
+        raise IdentityError(
+            "server_without_tls", "pairing needs https://; http:// is only for this machine itself"
+        )
+
+
+def _post(url: str, request: EnrolmentRequest) -> Enrolment:
+    try:
+        answer = httpx.post(
+            url,
+            content=request.model_dump_json(),
+            headers={"content-type": "application/json"},
+            timeout=TIMEOUT_S,
+        )
+    except httpx.HTTPError as error:
+        raise IdentityError("server_unreachable", f"{url}: {error}") from error
+    if answer.status_code in (401, 403, 404, 409, 410, 422):
+        raise IdentityError(
+            "code_refused", f"the server refused the code (HTTP {answer.status_code}); ask for one"
+        )
+    if answer.status_code not in (200, 201):
+        raise IdentityError("server_fault", f"{url} answered HTTP {answer.status_code}")
+    try:
+        return Enrolment.model_validate_json(answer.content)
+    except ValidationError as error:
+        raise IdentityError("server_fault", f"{url} answered something else") from error
+
+
+def _load_or_make_key(path: Path) -> Ed25519PrivateKey:
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, OWNER_ONLY)
+    except FileExistsError:
+        return _load_key(path)
+    key = Ed25519PrivateKey.generate()
+    with os.fdopen(descriptor, "wb") as target:
+        target.write(key.private_bytes_raw())
+        target.flush()
+        os.fsync(target.fileno())
+    flush_folder(path.parent)
+    return key
+
+
+def _load_key(path: Path) -> Ed25519PrivateKey:
+    raw = path.read_bytes()
+    if len(raw) != KEY_BYTES:
+        raise IdentityError(
+            "key_broken", f"{path} is no key ({len(raw)} bytes); remove it and pair the box again"
+        )
+    return Ed25519PrivateKey.from_private_bytes(raw)
