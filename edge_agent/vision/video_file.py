@@ -1,0 +1,118 @@
+"""A recording as a source of frames, with the recording's own clock."""
+
+import time
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import av
+import numpy as np
+from av.container import InputContainer
+from av.video.frame import VideoFrame
+
+from edge_agent.vision.frames import Frame, Image, SourceError
+from edge_agent.vision.stage_times import StageTimes
+
+# The container says how long it lasts; a last frame so much earlier means that the end is missing.
+MISSING_END_S = 1.0
+
+
+class VideoFile:
+    """Frames of a file: as fast as they are taken, or paced as they were recorded.
+
+    After the last frame `shortfall` says why the file ended early, or is `None`.
+    """
+
+    is_live = False
+
+    def __init__(
+        self,
+        path: Path,
+        start: datetime,
+        *,
+        paced: bool = False,
+        times: StageTimes | None = None,
+    ) -> None:
+        self._path = path
+        self._start = start
+        self._paced = paced
+        self._times = times or StageTimes()
+        self.duration_s: float | None = None
+        self.shortfall: str | None = None
+
+    def frames(self) -> Iterator[Frame]:
+        """Every frame in order; the first one's `captured_at` is `start`."""
+        container = self._open()
+        began = time.monotonic()
+        first_s: float | None = None
+        last_s = shown_until_s = -1.0
+        with container:
+            for picture in self._decode(container):
+                if picture.time is None:
+                    continue  # can't be placed
+                first_s = picture.time if first_s is None else first_s
+                at_s = picture.time - first_s
+                if at_s <= last_s:
+                    continue  # nor can one before its predecessor
+                last_s, shown_until_s = at_s, at_s + _duration_s(picture)
+                if self._paced:
+                    time.sleep(max(0.0, began + at_s - time.monotonic()))
+                yield Frame(self._to_image(picture), self._start + timedelta(seconds=at_s))
+        if first_s is None:
+            raise SourceError(f"{self._path}: holds no picture that can be decoded")
+        if self.duration_s is not None and shown_until_s < self.duration_s - MISSING_END_S:
+            self.shortfall = (
+                f"the file is truncated or damaged: it should last {self.duration_s:.1f} s, "
+                f"its last readable picture is at {last_s:.1f} s"
+            )
+
+    def _to_image(self, picture: VideoFrame) -> Image:
+        with self._times.measure("decode"):
+            return np.asarray(picture.to_ndarray(format="bgr24"), dtype=np.uint8)
+
+    def _open(self) -> InputContainer:
+        if not self._path.is_file():
+            raise SourceError(f"{self._path}: no such file")
+        if self._path.stat().st_size == 0:
+            raise SourceError(f"{self._path}: the file is empty (0 bytes)")
+        try:
+            container = av.open(str(self._path))
+        except (av.FFmpegError, OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise SourceError(
+                f"{self._path}: not a video, or cut off before its index ({reason})"
+            ) from None
+        if not container.streams.video:
+            container.close()
+            raise SourceError(f"{self._path}: holds no video")
+        stream = container.streams.video[0]
+        if stream.duration is not None and stream.time_base is not None:
+            self.duration_s = float(stream.duration * stream.time_base)
+        elif container.duration is not None:
+            self.duration_s = container.duration / av.time_base
+        return container
+
+    def _decode(self, container: InputContainer) -> Iterator[VideoFrame]:
+        """Decoded pictures; one damaged packet is stepped over, and its error remembered."""
+        stream = container.streams.video[0]
+        stream.thread_type = "AUTO"
+        packets = container.demux(stream)
+        while True:
+            try:
+                with self._times.measure("decode"):
+                    packet = next(packets, None)
+                    images = [] if packet is None else packet.decode()
+            except (av.FFmpegError, OSError) as error:
+                if isinstance(error, av.error.InvalidDataError):
+                    continue
+                return
+            if packet is None:
+                return
+            yield from images
+
+
+def _duration_s(picture: VideoFrame) -> float:
+    """How long the picture is shown, as far as the file says."""
+    if picture.duration is None or picture.time_base is None:
+        return 0.0
+    return float(picture.duration * picture.time_base)
