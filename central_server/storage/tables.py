@@ -118,6 +118,7 @@ class StreamRow(SQLModel, table=True):
     received_hash: str | None = Field(default=None, max_length=64)
     highest_seen: int = Field(default=0, sa_type=BigInteger)
     gap_since: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    resend_asked_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     given_up: list[list[int]] = _json(list)  # [first, last] positions stepped over as unknown
     projected_through: int = Field(default=0, sa_type=BigInteger)
     state: dict[str, Any] = _json()  # the projector's fold, see services/projector.py

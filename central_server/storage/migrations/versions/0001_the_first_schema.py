@@ -262,6 +262,7 @@ def upgrade() -> None:
     sa.Column('received_hash', sa.String(length=64), nullable=True),
     sa.Column('highest_seen', sa.BigInteger(), nullable=False),
     sa.Column('gap_since', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('resend_asked_at', sa.DateTime(timezone=True), nullable=True),
     sa.Column('given_up', sa.JSON(), nullable=False),
     sa.Column('projected_through', sa.BigInteger(), nullable=False),
     sa.Column('state', sa.JSON(), nullable=False),

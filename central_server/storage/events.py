@@ -1,0 +1,111 @@
+"""The event log: batches in, contiguous stretches out. Rows are only ever added."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from itertools import islice
+from typing import Any, NamedTuple
+
+from sqlalchemy import Table, select, tuple_
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlmodel import Session
+
+from central_server.storage.tables import EventRow
+
+_EVENT: Table = EventRow.__table__  # type: ignore[attr-defined]
+_AT = (_EVENT.c.device, _EVENT.c.epoch, _EVENT.c.sequence)
+_ASKED_AT_ONCE = 5000  # three parameters each; SQLite takes 32,766 in one statement
+_ROWS_AT_ONCE = 1000
+
+Place = tuple[str, int, int]  # device, epoch, sequence
+
+
+class StoredEvent(NamedTuple):
+    """One occupied position; `type` is `None` and `reason` is set if the content is unreadable."""
+
+    device: str
+    epoch: int
+    sequence: int
+    event_id: str | None
+    type: str | None
+    desk: str | None
+    time: datetime | None
+    received_at: datetime
+    clock: str
+    reason: str | None
+    prevhash: str | None
+    hash: str
+    body: bytes
+    sealed: str | None
+
+
+_COLUMNS = [_EVENT.c[name] for name in StoredEvent._fields]
+
+
+def insert_new(db: Session, rows: Sequence[StoredEvent]) -> int:
+    """Adds those whose position and id are both unknown; returns how many."""
+    if not rows:
+        return 0
+    insert = sqlite.insert if db.get_bind().dialect.name == "sqlite" else postgresql.insert
+    statement = insert(_EVENT).on_conflict_do_nothing()
+    return db.connection().execute(statement, [row._asdict() for row in rows]).rowcount
+
+
+def find_hashes(db: Session, places: Iterable[Place]) -> dict[Place, str]:
+    """The hash that stands at each of those positions; empty positions are left out."""
+    found: dict[Place, str] = {}
+    rest = iter(places)
+    while some := list(islice(rest, _ASKED_AT_ONCE)):
+        statement = select(*_AT, _EVENT.c.hash).where(tuple_(*_AT).in_(some))
+        found.update(
+            ((device, epoch, sequence), digest)
+            for device, epoch, sequence, digest in db.connection().execute(statement)
+        )
+    return found
+
+
+def read_contiguous(db: Session, device: str, epoch: int, after: int) -> Iterator[StoredEvent]:
+    """The events behind position `after`, in order, up to the first empty position."""
+    expected = after + 1
+    for row in _read(db, device, epoch, after, _COLUMNS):
+        event = StoredEvent._make(row)
+        if event.sequence != expected:
+            return
+        yield event
+        expected += 1
+
+
+def read_stream(db: Session, device: str, epoch: int) -> Iterator[StoredEvent]:
+    """All events of one stream in order, whatever is missing between them."""
+    for row in _read(db, device, epoch, 0, _COLUMNS):
+        yield StoredEvent._make(row)
+
+
+def contiguous_head(
+    db: Session, device: str, epoch: int, through: int, digest: str | None
+) -> tuple[int, str | None]:
+    """How far the rows now go on without a hole behind `through`, and the last one's hash."""
+    for sequence, row_hash in _read(db, device, epoch, through, [_EVENT.c.sequence, _EVENT.c.hash]):
+        if sequence != through + 1:
+            break
+        through, digest = sequence, row_hash
+    return through, digest
+
+
+def first_after(db: Session, device: str, epoch: int, after: int) -> int | None:
+    """The lowest occupied position behind `after`."""
+    for (sequence,) in _read(db, device, epoch, after, [_EVENT.c.sequence]):
+        return int(sequence)
+    return None
+
+
+def _read(
+    db: Session, device: str, epoch: int, after: int, columns: Sequence[Any]
+) -> Iterator[Any]:
+    statement = (
+        select(*columns)
+        .where(_EVENT.c.device == device, _EVENT.c.epoch == epoch, _EVENT.c.sequence > after)
+        .order_by(_EVENT.c.sequence)
+        .execution_options(yield_per=_ROWS_AT_ONCE)
+    )
+    with db.connection().execute(statement) as rows:
+        yield from rows

@@ -1,0 +1,67 @@
+"""What could not be filed, or stands beside what was: each thing once, with its reason."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from sqlmodel import Session, col, func, select
+
+from central_server.storage.tables import QuarantineRow
+
+KEPT_BYTES = 65_536
+
+Kind = Literal["refused", "other_bytes", "known_id_elsewhere"]
+
+
+@dataclass(frozen=True, slots=True)
+class Misfit:
+    """One message for quarantine; `sha256` is of its whole payload."""
+
+    topic: str
+    payload: bytes
+    sha256: str
+    kind: Kind
+    reason: str
+    device: str | None = None
+    epoch: int | None = None
+    sequence: int | None = None
+
+
+def add(db: Session, misfit: Misfit, received_at: datetime) -> bool:
+    """Keeps it; `False` if the same bytes already lie there for the same cause."""
+    topic = misfit.topic[:300]
+    known = db.exec(
+        select(QuarantineRow.quarantine_id).where(
+            col(QuarantineRow.sha256) == misfit.sha256,
+            col(QuarantineRow.topic) == topic,
+            col(QuarantineRow.kind) == misfit.kind,
+        )
+    ).first()
+    if known is not None:
+        return False
+    db.add(
+        QuarantineRow(
+            received_at=received_at,
+            topic=topic,
+            device=misfit.device,
+            epoch=misfit.epoch,
+            sequence=misfit.sequence,
+            kind=misfit.kind,
+            reason=misfit.reason[:500],
+            sha256=misfit.sha256,
+            payload=misfit.payload[:KEPT_BYTES],
+        )
+    )
+    db.flush()
+    return True
+
+
+def count(db: Session) -> int:
+    """How much lies there."""
+    return db.exec(select(func.count()).select_from(QuarantineRow)).one()
+
+
+def list_latest(db: Session, limit: int = 100) -> list[QuarantineRow]:
+    """The newest first."""
+    statement = select(QuarantineRow).order_by(col(QuarantineRow.quarantine_id).desc()).limit(limit)
+    return list(db.exec(statement))
