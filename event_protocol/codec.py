@@ -13,7 +13,6 @@ from pydantic import TypeAdapter, ValidationError
 from event_protocol.canonical import (
     NotCanonicalError,
     canonical_bytes,
-    canonical_form,
     chained_hash,
     sha256_hex,
 )
@@ -86,16 +85,17 @@ def decode_event(device: DeviceId, payload: bytes) -> Accepted | Unreadable | Re
     position = _read_position(device, parsed)
     if isinstance(position, Refused):
         return position
-    body, digest = payload, sha256_hex(payload)
     try:
-        body = canonical_form(payload, parsed)
-        digest = chained_hash(body, parsed)
+        body = canonical_bytes(parsed)
+    except NotCanonicalError as error:
+        return _unreadable(position, parsed, payload, sha256_hex(payload), error)
+    digest = chained_hash(body, parsed)
+    try:
         # Strict, and from the bytes: only JSON mode takes times and ids from text but no number
         # from text.
         event = _EVENT.validate_json(body, strict=True)
-    except (NotCanonicalError, ValidationError) as error:
-        event_id, prevhash = (_text_or_none(parsed.get(k)) for k in ("id", "prevhash"))
-        return Unreadable(position, event_id, prevhash, body, digest, _explain(parsed, error))
+    except ValidationError as error:
+        return _unreadable(position, parsed, body, digest, error)
     return Accepted(position, event, body, digest)
 
 
@@ -110,6 +110,17 @@ def _read_position(device: DeviceId, parsed: Mapping[str, Any]) -> Position | Re
     if type(sequence) is not int or not 1 <= sequence <= MAX_INTEGER:
         return Refused("no readable sequence")
     return Position(device, epoch, sequence)
+
+
+def _unreadable(
+    position: Position,
+    parsed: Mapping[str, Any],
+    body: bytes,
+    digest: str,
+    error: ValidationError | NotCanonicalError,
+) -> Unreadable:
+    event_id, prevhash = (_text_or_none(parsed.get(name)) for name in ("id", "prevhash"))
+    return Unreadable(position, event_id, prevhash, body, digest, _explain(parsed, error))
 
 
 def _text_or_none(value: object) -> str | None:
