@@ -1,0 +1,1 @@
+"""Measures the project against its targets: `python -m bench`."""
