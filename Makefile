@@ -39,7 +39,7 @@ lint: $(DEV) ## format, lint, types, import contracts, lock files
 	$(VENV)/bin/ruff check $(CODE)
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
-	$(PY) scripts/check_locks.py
+	$(PY) -m scripts.check_locks
 
 format: $(DEV) ## let ruff put the code into form
 	$(VENV)/bin/ruff format $(CODE)
@@ -54,14 +54,14 @@ soak: $(DEV) $(ASSETS) ## a simulated fleet over real MQTT until Ctrl-C
 assets: $(ASSETS) ## page assets (htmx) from npm by lock file
 
 docs: $(DEV) ## write the generated parts of docs/ anew
-	$(PY) scripts/generate_docs.py
+	$(PY) -m scripts.generate_docs
 
 lock: ## choose dependencies anew and lock them (some minutes)
 	scripts/lock_dependencies.sh
 	@$(MAKE) --no-print-directory licences
 
 licences: $(DEV) $(ASSETS) ## write THIRD_PARTY_LICENCES.md anew
-	$(PY) scripts/list_licences.py
+	$(PY) -m scripts.list_licences
 
 $(PY):
 	@scripts/make_venv.sh $(VENV)

@@ -38,7 +38,7 @@ def topics_of_all(channel: Channel) -> str:
 def parse_topic(topic: str) -> tuple[DeviceId, Channel] | None:
     """Whose topic it is and what it carries; `None` if it is none of ours."""
     match = _TOPIC.fullmatch(topic)
-    if match is None or not _NAME.match(match["device"]):
+    if match is None or not _NAME.fullmatch(match["device"]):
         return None
     try:
         return DeviceId(match["device"]), Channel(match["channel"])
