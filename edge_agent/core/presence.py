@@ -153,9 +153,15 @@ class ZoneTracker:
             # Out of a short unknown the stay ended where it was last seen.
             was_unknown = memory.state is PresenceState.UNKNOWN
             memory.stay_ended_at = memory.since if was_unknown else since
+        said = self._say_unknown_before(since, at)
         memory.state, memory.since = state, since
         self._shown.forget()
-        return [self._say(reading, at)]
+        return [*said, self._say(reading, at)]
+
+    def _say_unknown_before(self, since: datetime, at: datetime) -> list[Statement]:
+        """Nothing was said yet of the time between the start and the first state."""
+        is_due = not self._is_stated and self._started_at is not None and self._started_at < since
+        return [self._say(None, at)] if is_due else []
 
     def _begin_stay(self, since: datetime) -> None:
         """A stay survives a short unknown; otherwise a new one begins."""

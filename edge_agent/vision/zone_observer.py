@@ -25,6 +25,7 @@ MIN_GAIN = 0.2  # darker than a fifth of the reference, noise would pass for cha
 BACKGROUND_SHARE = 0.25  # of the picture outside all zones is enough to tell the light by
 FIT_ROUNDS = 4
 MIN_FIT_PIXELS = 500
+
 MAX_REFERENCE_PICTURES = 50  # the median of more is no better and costs memory
 
 
@@ -38,7 +39,7 @@ class ZoneObserver:
     def __init__(self, zones: Sequence[Zone]) -> None:
         self._zones = tuple(zones)
         self._reference: GreyPicture | None = None
-        self._masks: dict[str, Mask] = {}
+        self._masks: dict[Zone, Mask] = {}
         self._background: Mask = np.zeros((0, 0), np.bool_)
 
     @property
@@ -59,19 +60,19 @@ class ZoneObserver:
     def use_reference(self, reference: GreyPicture) -> None:
         """Go on with a reference from an earlier run."""
         self._reference = reference
-        self._masks = {zone.name: _draw(zone, reference.shape) for zone in self._zones}
+        self._masks = {zone: _draw(zone, reference.shape) for zone in self._zones}
         outside = ~np.any(list(self._masks.values()), axis=0)
         is_enough = outside.mean() >= BACKGROUND_SHARE
         self._background = outside if is_enough else np.ones_like(outside)
 
-    def observe(self, picture: GreyPicture) -> dict[str, float | None]:
+    def observe(self, picture: GreyPicture) -> dict[Zone, float | None]:
         """For each zone the share of its pixels that changed; `None` if there is no reference."""
         reference = self._reference
         if reference is None or picture.shape != reference.shape:
-            return dict.fromkeys((zone.name for zone in self._zones), None)
+            return dict.fromkeys(self._zones, None)
         gain, offset = fit_light(reference, picture, self._background)
         changed = _changed(reference, picture, max(gain, MIN_GAIN), offset)
-        return {name: float(changed[mask].mean()) for name, mask in self._masks.items()}
+        return {zone: float(changed[mask].mean()) for zone, mask in self._masks.items()}
 
 
 def fit_light(reference: GreyPicture, picture: GreyPicture, where: Mask) -> tuple[float, float]:

@@ -1,0 +1,187 @@
+"""One camera's work: picture -> trust -> zones -> presence, and codes while somebody may be there.
+
+Serves one desk or several that the same camera sees. Called by one thread only.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import cv2
+import numpy as np
+
+from edge_agent.core.camera_state import CameraTracker
+from edge_agent.core.codes import CardRating, CodeReader
+from edge_agent.core.desk_zones import Zone
+from edge_agent.core.presence import PresenceTracker
+from edge_agent.core.statements import Statement
+from edge_agent.vision.camera_trust import judge
+from edge_agent.vision.frames import Frame, GreyPicture, to_working_picture
+from edge_agent.vision.qr_reader import Code, read_fast
+from edge_agent.vision.stage_times import StageTimes
+from edge_agent.vision.zone_observer import CalibrationError, ZoneObserver
+from event_protocol.events import CameraState, ZoneRole
+from event_protocol.names import DeskId
+
+# A card is held up for a second or more; six looks a second see it twice and cost a third of
+# looking at every frame.
+READ_CODES_EVERY = timedelta(milliseconds=150)
+
+
+class DeskPipeline:
+    """Turns the frames of one camera into statements about its desks."""
+
+    def __init__(
+        self,
+        camera: str,
+        desks: Mapping[DeskId, tuple[Zone, ...]],
+        new_id: Callable[[], UUID],
+        times: StageTimes | None = None,
+    ) -> None:
+        self.times = times or StageTimes()
+        self.readings: dict[DeskId, dict[str, float | None]] = {}
+        self._desks = dict(desks)
+        self._camera = CameraTracker(camera, tuple(desks))
+        self._observer = ZoneObserver(tuple({z: None for zones in desks.values() for z in zones}))
+        self._presence = {d: PresenceTracker(d, zones, new_id) for d, zones in desks.items()}
+        self._codes = {desk: CodeReader(desk) for desk in desks}
+        self._codes_read_at: datetime | None = None
+        self._calibration: _CalibrationSpan | None = None
+
+    def observe(self, frame: Frame) -> list[Statement | CardRating]:
+        """What there is to say after this frame; usually nothing."""
+        at = frame.captured_at
+        with self.times.measure("presence"):
+            picture = to_working_picture(frame.image)
+            said: list[Statement | CardRating] = [*self._camera.observe(judge(picture), at)]
+            self.readings = self._read_zones(picture, at)
+            for desk, presence in self._presence.items():
+                said += presence.observe(self.readings[desk], at)
+        if self._camera.is_trusted and self._wants_codes(at):
+            self._codes_read_at = at
+            with self.times.measure("qr"):
+                codes = read_fast(frame.image)
+            said += filter(None, (self._take_code(code, at) for code in codes))
+        return said
+
+    def camera_lost(self, since: datetime, at: datetime) -> list[Statement]:
+        """No frame has come since then; `at` is when this became clear."""
+        self.readings = {}
+        said = self._camera.observe(CameraState.LOST, at, since)
+        for presence in self._presence.values():
+            said += presence.lose_sight(since, at)
+        return said
+
+    def settled_until(self, at: datetime) -> datetime:
+        """No change that is still to be stated will be about a time before this."""
+        pending = [presence.settled_until(at) for presence in self._presence.values()]
+        return min([self._camera.pending_since or at, *pending])
+
+    def stay_at(self, desk: DeskId, at: datetime) -> UUID | None:
+        """The session that feedback given at the desk now belongs to, if it is one only."""
+        return self._presence[desk].stay_at(at)
+
+    # --- calibration -----------------------------------------------------------------------------
+
+    @property
+    def is_calibrated(self) -> bool:
+        """Whether there is an empty reference, so that presence can be known at all."""
+        return self._observer.reference is not None
+
+    def calibrate(self, frames: Iterable[Frame]) -> None:
+        """Take these frames as showing every zone empty; raises `CalibrationError`."""
+        self._observer.calibrate(to_working_picture(frame.image) for frame in frames)
+
+    def calibrate_between(self, start: datetime, end: datetime) -> None:
+        """Somebody vouches that every zone is empty then: calibrate when that time has passed."""
+        self._calibration = _CalibrationSpan(start, end)
+
+    def export_reference(self) -> bytes | None:
+        """The empty reference as a PNG, to be kept over a restart."""
+        if self._observer.reference is None:
+            return None
+        _, png = cv2.imencode(".png", self._observer.reference.astype(np.uint8))
+        return png.tobytes()
+
+    def import_reference(self, png: bytes) -> None:
+        """Go on with an earlier reference; raises `CalibrationError` if it is none."""
+        picture = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_GRAYSCALE) if png else None
+        if picture is None:
+            raise CalibrationError("the stored empty reference is damaged")
+        self._observer.use_reference(picture.astype(np.float32))
+
+    # --- what a restart must know ----------------------------------------------------------------
+
+    def snapshot(self) -> dict[str, Any]:
+        """JSON values to be stored in the same transaction as what `observe` said."""
+        return {desk: presence.snapshot() for desk, presence in self._presence.items()}
+
+    def restore(self, snapshot: Mapping[str, Any]) -> None:
+        """Go on from a snapshot, before the first frame; raises `ValueError` if it is none."""
+        for desk, presence in self._presence.items():
+            presence.restore(snapshot.get(desk, {}))
+
+    # --- one frame -------------------------------------------------------------------------------
+
+    def _read_zones(
+        self, picture: GreyPicture, at: datetime
+    ) -> dict[DeskId, dict[str, float | None]]:
+        if not self._camera.is_trusted:
+            return {desk: {} for desk in self._desks}
+        if self._calibration is not None:
+            self._collect(self._calibration, picture, at)
+        readings = self._observer.observe(picture)
+        return {
+            desk: {zone.name: readings[zone] for zone in zones}
+            for desk, zones in self._desks.items()
+        }
+
+    def _collect(self, span: "_CalibrationSpan", picture: GreyPicture, at: datetime) -> None:
+        span.take(picture, at)
+        if at >= span.end:
+            self._calibration = None
+            if span.pictures:  # else the camera showed nothing then, and all stays unknown
+                self._observer.calibrate(span.pictures)
+
+    def _wants_codes(self, at: datetime) -> bool:
+        if self._codes_read_at is not None and at - self._codes_read_at < READ_CODES_EVERY:
+            return False
+        return any(
+            zone.role is ZoneRole.CITIZEN and self._presence[desk].may_be_occupied(zone.name)
+            for desk, zones in self._desks.items()
+            for zone in zones
+        )
+
+    def _take_code(self, code: Code, at: datetime) -> Statement | CardRating | None:
+        """A code belongs to the citizen zone whose centre is nearest to it."""
+
+        def distance(place: tuple[DeskId, Zone]) -> float:
+            return math.dist(place[1].centre(), (code.x, code.y))
+
+        desk, zone = min(
+            (
+                (desk, zone)
+                for desk, zones in self._desks.items()
+                for zone in zones
+                if zone.role is ZoneRole.CITIZEN
+            ),
+            key=distance,
+        )
+        stay = self._presence[desk].stay_at(at, zone.name)
+        return self._codes[desk].observe(code.text, at, stay)
+
+
+class _CalibrationSpan:
+    """Pictures of a span of time, thinned out so that a long one does not fill the memory."""
+
+    def __init__(self, start: datetime, end: datetime) -> None:
+        self.start, self.end = start, end
+        self.pictures: list[GreyPicture] = []
+        self._next_at = start
+
+    def take(self, picture: GreyPicture, at: datetime) -> None:
+        if self._next_at <= at < self.end:
+            self.pictures.append(picture)
+            self._next_at = at + (self.end - self.start) / 50
