@@ -63,7 +63,9 @@ class FleetMember:
 class DeviceConnection:
     """One device's MQTT connection: paho's thread takes receipts, the fleet's calls `pump`."""
 
-    def __init__(self, member: FleetMember, changed: threading.Event) -> None:
+    def __init__(
+        self, member: FleetMember, changed: threading.Event, resend_after_s: float
+    ) -> None:
         self.device = DeviceId(member.enrolment.device)
         self.delivered_until: datetime | None = None  # time of the newest event with a receipt
         self.is_done = False
@@ -77,6 +79,7 @@ class DeviceConnection:
         self._resend: Resend | None = None
         self._refusal: str | None = None
         self._connected = threading.Event()
+        self._resend_after_s = resend_after_s
         self._resend_at = 0.0
         self._telemetry_at = 0.0
         self._client = self._make_client()
@@ -130,12 +133,12 @@ class DeviceConnection:
                 "simulate with the seed and dates of the first time, or into an empty server"
             )
         self.delivered_until = event.deliver_at
-        self._resend_at = time.monotonic() + RESEND_AFTER_S
+        self._resend_at = time.monotonic() + self._resend_after_s
 
     def _publish_new(self, now: datetime) -> None:
         while self._next is not None and len(self._sent) < WINDOW and self._next.deliver_at <= now:
             if not self._sent:
-                self._resend_at = time.monotonic() + RESEND_AFTER_S
+                self._resend_at = time.monotonic() + self._resend_after_s
             self._sent.append(self._next)
             self._client.publish(self._topic(Channel.EVENTS), self._next.payload, qos=1)
             self._next = next(self._member.events, None)
@@ -143,7 +146,7 @@ class DeviceConnection:
     def _publish(self, events: Sequence[FleetEvent] | deque[FleetEvent]) -> None:
         for event in events:
             self._client.publish(self._topic(Channel.EVENTS), event.payload, qos=1)
-        self._resend_at = time.monotonic() + RESEND_AFTER_S
+        self._resend_at = time.monotonic() + self._resend_after_s
 
     def _publish_telemetry(self, now: datetime) -> None:
         if time.monotonic() < self._telemetry_at:
@@ -236,10 +239,11 @@ def publish_fleet(
     now: Callable[[], datetime],
     stopping: threading.Event,
     on_progress: Callable[[DeviceConnection], None],
+    resend_after_s: float = RESEND_AFTER_S,
 ) -> None:
     """Publish until every event has its receipt, or `stopping` is set; raises `FleetError`."""
     changed = threading.Event()
-    connections = [DeviceConnection(member, changed) for member in members]
+    connections = [DeviceConnection(member, changed, resend_after_s) for member in members]
     for connection in connections:
         connection.start()
     try:
