@@ -6,6 +6,7 @@ Pure: the same random source gives the same statements.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import pairwise
 from random import Random
 from uuid import UUID
 
@@ -21,6 +22,7 @@ from central_server.simulation.visits import (
     Span,
     Visit,
     make_visits,
+    minutes_between,
     officer_spans,
     somewhen,
     subtract,
@@ -40,7 +42,7 @@ from event_protocol.names import DeskId, to_milliseconds
 SLIP_SHARE = 0.3  # of visitors show an appointment slip
 TAPS_AFTER_S = (5, 50)  # after standing up
 COMPLETES_AFTER_S = (8, 60)  # from the first tap to the chips under it
-IMPATIENT_FOR = timedelta(minutes=2)
+IMPATIENT_MINUTES = (5.5, 7.5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,7 @@ def make_day(
     mishaps = mishaps[: habits.at_most]
     officer = officer_spans(random, habits, opening, mishaps)
     visits = make_visits(random, habits, opening, officer)
-    if Mishap.IMPATIENT_VISITOR in mishaps and visits:
+    if Mishap.IMPATIENT_VISITOR in mishaps:
         officer, visits = _lose_patience(random, officer, visits)
     unseen = _unseen(random, habits, opening, mishaps)
     sessions = [Stay(visit.seat, random_id(random)) for visit in visits]
@@ -101,10 +103,19 @@ def _lose_patience(
     random: Random, officer: list[Span], visits: list[Visit]
 ) -> tuple[list[Span], list[Visit]]:
     """One visitor sits down just as the officer has stepped out, and leaves before the return."""
-    chosen = random.randrange(len(visits))
+    length = minutes_between(random, IMPATIENT_MINUTES)
+    margin = timedelta(seconds=20)
+    free = [
+        number
+        for number, (visit, following) in enumerate(pairwise(visits))
+        if visit.seat.begin + length + 2 * margin < following.seat.begin
+    ]
+    if not free:
+        return officer, visits
+    chosen = random.choice(free)
     begin = visits[chosen].seat.begin
-    seat = Span(begin, begin + IMPATIENT_FOR * random.uniform(0.6, 1))
-    hole = Span(begin - timedelta(seconds=20), seat.end + timedelta(seconds=20))
+    seat = Span(begin, begin + length)
+    hole = Span(seat.begin - margin, seat.end + margin)
     officer = [rest for present in officer for rest in subtract(present, hole)]
     changed = replace(visits[chosen], seat=seat, was_served=False)
     return officer, [*visits[:chosen], changed, *visits[chosen + 1 :]]
