@@ -10,7 +10,8 @@ from central_server.storage.tables import QuarantineRow
 
 KEPT_BYTES = 65_536
 
-Kind = Literal["refused", "other_bytes", "known_id_elsewhere"]
+IncidentKind = Literal["other_bytes", "known_id_elsewhere"]
+Kind = IncidentKind | Literal["refused"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,10 +52,10 @@ class PostgreSQL(Program):
         assert self.is_running, self.output
         return self
 
-    def new_database(self) -> str:
-        """The SQLAlchemy address of a fresh, empty database."""
+    def new_database(self, template: str = "template1") -> str:
+        """The SQLAlchemy address of a fresh database, empty or a copy of `template`."""
         name = f"test_{uuid4().hex}"
-        wait_until(lambda: self._create(name), 10, "PostgreSQL is ready")
+        wait_until(lambda: self._create(name, template), 10, "PostgreSQL is ready")
         return f"postgresql+psycopg://{self.user}@127.0.0.1:{self.port}/{name}"
 
     def stop(self, timeout_s: float = 15) -> int:
@@ -64,11 +64,11 @@ class PostgreSQL(Program):
         shutil.rmtree(self.folder, ignore_errors=True)
         return code
 
-    def _create(self, name: str) -> bool:
+    def _create(self, name: str, template: str) -> bool:
         address = f"postgresql://{self.user}@127.0.0.1:{self.port}/postgres"
         try:
             with psycopg.connect(address, autocommit=True) as connection:
-                connection.execute(f'CREATE DATABASE "{name}"'.encode())
+                connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"'.encode())
         except psycopg.OperationalError:  # listens, but is still starting up
             return False
         return True

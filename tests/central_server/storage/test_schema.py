@@ -10,21 +10,21 @@ from central_server.storage import schema
 from central_server.storage.unit_of_work import Database
 
 
-def test_migrated_schema_is_what_tables_say(any_database: Database) -> None:
-    schema.migrate(any_database)
-    with any_database.reading() as db:
+def test_migrated_schema_is_what_tables_say(empty_database: Database) -> None:
+    schema.migrate(empty_database)
+    with empty_database.reading() as db:
         migrations = MigrationContext.configure(db.connection(), opts={"compare_type": True})
         assert compare_metadata(migrations, SQLModel.metadata) == []
         assert schema.is_current(db)
 
 
-def test_an_empty_database_is_not_current(any_database: Database) -> None:
-    with any_database.reading() as db:
+def test_an_empty_database_is_not_current(empty_database: Database) -> None:
+    with empty_database.reading() as db:
         assert not schema.is_current(db)
 
 
-def test_two_servers_may_start_at_once(any_database: Database) -> None:
+def test_two_servers_may_start_at_once(empty_database: Database) -> None:
     with ThreadPoolExecutor(2) as pool:
-        list(pool.map(schema.migrate, [any_database, any_database]))
-    with any_database.reading() as db:
+        list(pool.map(schema.migrate, [empty_database, empty_database]))
+    with empty_database.reading() as db:
         assert schema.is_current(db)

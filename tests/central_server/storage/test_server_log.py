@@ -13,7 +13,7 @@ from central_server.domain.server_log import (
     entry_bytes,
     entry_hash,
 )
-from central_server.storage import schema, server_log
+from central_server.storage import server_log
 from central_server.storage.unit_of_work import Database
 from event_protocol.events import FeedbackChannel
 from event_protocol.names import NO_HASH
@@ -31,7 +31,6 @@ def read_all(database: Database) -> list[LoggedEntry]:
 
 
 def test_entries_are_chained_and_read_back(any_database: Database) -> None:
-    schema.migrate(any_database)
     with any_database.transaction() as db:
         first = server_log.append(db, silent("a"), at=AT)
         second = server_log.append(db, silent("b"), at=AT, sealed="key:box")
@@ -69,7 +68,6 @@ def test_what_is_rolled_back_leaves_no_hole(database: Database) -> None:
 
 
 def test_many_writers_make_one_chain(any_database: Database) -> None:
-    schema.migrate(any_database)
 
     def write(number: int) -> None:
         with any_database.transaction() as db:

@@ -84,7 +84,8 @@ def upgrade() -> None:
     sa.Column('body', sa.LargeBinary(), nullable=False),
     sa.Column('sealed', sa.String(), nullable=True),
     sa.PrimaryKeyConstraint('device', 'epoch', 'sequence'),
-    sa.UniqueConstraint('device', 'event_id', name='uq_event_source_id')
+    sa.UniqueConstraint('device', 'event_id', name='uq_event_source_id'),
+    sqlite_with_rowid=False
     )
     with op.batch_alter_table('event', schema=None) as batch_op:
         batch_op.create_index('ix_event_desk_time', ['desk', 'time'], unique=False)

@@ -1,0 +1,164 @@
+"""The append step: messages become rows of the event log, and receipts say what is committed.
+
+Order of arrival, repeats and the number of workers change nothing in what ends up in the log.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
+
+from sqlmodel import Session
+
+from central_server.domain.server_log import IncidentRecorded
+from central_server.services import device_receipts
+from central_server.services.context import ServerContext
+from central_server.services.device_receipts import Addressed
+from central_server.services.filing import Incoming, file_message, misfit
+from central_server.storage import events as event_store
+from central_server.storage import quarantine, registry, server_log, streams
+from central_server.storage.events import Place, StoredEvent
+from central_server.storage.quarantine import IncidentKind, Misfit
+from central_server.storage.streams import Head, Stream
+from event_protocol.names import DeviceId
+from event_protocol.topics import Channel, topic_of
+
+_UNKNOWN_DEVICE = "the device is not registered here, or was revoked"
+_KNOWN_ID = "its id is known at another position"
+_INCIDENT_REASONS: dict[IncidentKind, str] = {
+    "other_bytes": "the position is known with other bytes",
+    "known_id_elsewhere": _KNOWN_ID,
+}
+Beside = tuple[StoredEvent, IncidentKind]
+
+
+def append(context: ServerContext, batch: Sequence[Incoming]) -> list[Addressed]:
+    """Commits a batch, whole or not at all; the receipts may be sent once this returns."""
+    now = context.now()
+    filed = [file_message(message, now) for message in batch]
+    with context.database.transaction() as db:
+        known = registry.find_active_devices(db, {f.device for f in filed if f.device is not None})
+        rows, misfits = _sort_out(batch, filed, known)
+        heads = streams.open_heads(db, ((row.device, row.epoch) for row in rows))
+        added, beside = _add_rows(db, rows, heads)
+        _advance(db, added, heads, now)
+        for one in misfits:
+            quarantine.add(db, one, now)
+        for row, kind in beside:
+            _record_incident(db, row, kind, now)
+        registry.mark_heard(db, known, now)
+        receipts = [device_receipts.make(db, head, now) for head in heads.values()]
+        refused = [one for one in misfits if one.device in known]
+        receipts = device_receipts.name_rejections(db, receipts, refused, now)
+        streams.save_heads(db, list(heads.values()))
+    return receipts
+
+
+def _sort_out(
+    batch: Sequence[Incoming], filed: Sequence[StoredEvent | Misfit], known: Collection[str]
+) -> tuple[list[StoredEvent], list[Misfit]]:
+    """Rows of known devices, and what has no place in the log."""
+    rows: list[StoredEvent] = []
+    misfits: list[Misfit] = []
+    for message, one in zip(batch, filed, strict=True):
+        if isinstance(one, Misfit):
+            misfits.append(one)
+        elif one.device in known:
+            rows.append(one)
+        else:
+            misfits.append(misfit(message, _UNKNOWN_DEVICE, one.device))
+    return rows, misfits
+
+
+def _add_rows(
+    db: Session, rows: Iterable[StoredEvent], heads: Mapping[Stream, Head]
+) -> tuple[list[StoredEvent], list[Beside]]:
+    """Adds what is new; returns it, and what stands beside a known position or id.
+
+    A position above all that were seen is new without asking; so a batch in order costs no lookup.
+    """
+    wanted: dict[Place, StoredEvent] = {}
+    again: list[StoredEvent] = []
+    for row in rows:
+        place = row[:3]
+        if wanted.setdefault(place, row) is not row:
+            again.append(row)
+    maybe_known = [at for at in wanted if at[2] <= heads[at[:2]].highest_seen]
+    known = event_store.find_hashes(db, maybe_known) if maybe_known else {}
+    for place in known:
+        again.append(wanted.pop(place))
+    added = list(wanted.values())
+    beside: list[Beside] = []
+    if event_store.insert_new(db, added) != len(added):
+        added, refused = _settle(db, added)
+        beside += refused
+    hashes = {**{row[:3]: row.hash for row in added}, **known}
+    beside += [(row, "other_bytes") for row in again if hashes.get(row[:3], row.hash) != row.hash]
+    return added, beside
+
+
+def _settle(db: Session, tried: Sequence[StoredEvent]) -> tuple[list[StoredEvent], list[Beside]]:
+    """After an insert that left some out: another worker took the position, or the id is known.
+
+    In the second case the position is occupied all the same, without the id: nothing may block
+    the line.
+    """
+    there = event_store.find_hashes(db, [row[:3] for row in tried])
+    taken = [row for row in tried if there.get(row[:3], row.hash) != row.hash]
+    with_known_id = [row for row in tried if row[:3] not in there]
+    nameless = [
+        row._replace(event_id=None, type=None, desk=None, reason=_KNOWN_ID) for row in with_known_id
+    ]
+    event_store.insert_new(db, nameless)
+    in_place = [row for row in tried if there.get(row[:3]) == row.hash]
+    beside: list[Beside] = [(row, "other_bytes") for row in taken]
+    beside += [(row, "known_id_elsewhere") for row in with_known_id]
+    return in_place + nameless, beside
+
+
+def _advance(
+    db: Session, added: Sequence[StoredEvent], heads: Mapping[Stream, Head], now: datetime
+) -> None:
+    """Moves each stream's contiguous head over what was added."""
+    by_stream: dict[Stream, dict[int, str]] = {}
+    for row in added:
+        by_stream.setdefault((row.device, row.epoch), {})[row.sequence] = row.hash
+    for stream, hashes in by_stream.items():
+        head = heads[stream]
+        before = head.received_through
+        while (following := hashes.get(head.received_through + 1)) is not None:
+            head.received_through += 1
+            head.received_hash = following
+        if before < head.received_through < head.highest_seen:
+            # The hole is filled: what waited behind it is in the table already.
+            head.received_through, head.received_hash = event_store.contiguous_head(
+                db, head.device, head.epoch, head.received_through, head.received_hash
+            )
+        head.highest_seen = max(head.highest_seen, *hashes)
+        if not head.has_gap:
+            head.gap_since = head.resend_asked_at = None
+        elif head.gap_since is None or head.received_through > before:
+            head.gap_since, head.resend_asked_at = now, None
+        if any(first <= at <= last for at in hashes for first, last in head.given_up):
+            head.must_refold = True  # projection stepped over it as unknown
+
+
+def _record_incident(db: Session, row: StoredEvent, kind: IncidentKind, now: datetime) -> None:
+    """What speaks of tampering is kept beside the first, and told once in the server's log."""
+    kept = Misfit(
+        topic=topic_of(DeviceId(row.device), Channel.EVENTS),
+        payload=row.body,
+        sha256=row.hash,
+        kind=kind,
+        reason=_INCIDENT_REASONS[kind],
+        device=row.device,
+        epoch=row.epoch,
+        sequence=row.sequence,
+    )
+    if quarantine.add(db, kept, now):
+        incident = IncidentRecorded(
+            device=row.device,
+            epoch=row.epoch,
+            sequence=row.sequence,
+            kind=kind,
+            sha256=row.hash,
+        )
+        server_log.append(db, incident, at=now)

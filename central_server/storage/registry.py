@@ -1,0 +1,97 @@
+"""Units, desks, devices and pairing codes: who exists, and what a device last said of itself."""
+
+from collections.abc import Collection, Iterable
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import update
+from sqlmodel import Session, col, select
+
+from central_server.storage.tables import DeskRow, DeviceRow, PairingCodeRow, UnitRow
+from event_protocol.messages import DeviceStatus
+
+
+def find_active_devices(db: Session, devices: Collection[str]) -> set[str]:
+    """Those of the named devices that are registered and not revoked."""
+    statement = select(DeviceRow.device_id).where(
+        col(DeviceRow.device_id).in_(devices), col(DeviceRow.revoked_at).is_(None)
+    )
+    return set(db.exec(statement))
+
+
+def mark_heard(db: Session, devices: Collection[str], at: datetime) -> None:
+    """Something arrived from each of them."""
+    if devices:
+        db.connection().execute(
+            update(DeviceRow).where(col(DeviceRow.device_id).in_(devices)).values(last_heard_at=at)
+        )
+
+
+def mark_link(db: Session, device: str, status: DeviceStatus) -> bool:
+    """What a birth or a will says; `False` if it is older than what is known and changes nothing.
+
+    A will of an earlier boot may arrive after the birth of the next one.
+    """
+    row = db.get(DeviceRow, device)
+    if row is None or (status.epoch, status.boot) < (row.link_epoch, row.link_boot):
+        return False
+    row.link, row.link_epoch, row.link_boot = status.status.value, status.epoch, status.boot
+    return True
+
+
+def mark_telemetry(db: Session, device: str, telemetry: dict[str, Any], at: datetime) -> None:
+    """The device's last health."""
+    row = db.get(DeviceRow, device)
+    if row is not None:
+        row.telemetry, row.telemetry_at = telemetry, at
+
+
+def find_device(db: Session, device: str) -> DeviceRow | None:
+    """That device, registered or revoked."""
+    return db.get(DeviceRow, device)
+
+
+def list_devices(db: Session) -> list[DeviceRow]:
+    """All devices, by name."""
+    return list(db.exec(select(DeviceRow).order_by(DeviceRow.device_id)))
+
+
+def list_paired(db: Session) -> list[DeviceRow]:
+    """Devices that may talk: paired and not revoked."""
+    statement = select(DeviceRow).where(
+        col(DeviceRow.public_key).is_not(None), col(DeviceRow.revoked_at).is_(None)
+    )
+    return list(db.exec(statement.order_by(DeviceRow.device_id)))
+
+
+def list_desks_of_device(db: Session, device: str) -> list[tuple[DeskRow, UnitRow]]:
+    """The desks that a device serves, each with its unit, by name."""
+    statement = (
+        select(DeskRow, UnitRow)
+        .join(UnitRow, col(UnitRow.unit_id) == col(DeskRow.unit_id))
+        .where(DeskRow.device_id == device)
+        .order_by(DeskRow.desk_id)
+    )
+    return list(db.exec(statement))
+
+
+def list_desks(db: Session) -> list[DeskRow]:
+    """All desks, by id."""
+    return list(db.exec(select(DeskRow).order_by(DeskRow.desk_id)))
+
+
+def list_units(db: Session) -> list[UnitRow]:
+    """All units, by id, whenever they exist."""
+    return list(db.exec(select(UnitRow).order_by(UnitRow.unit_id)))
+
+
+def save(db: Session, rows: Iterable[UnitRow | DeskRow | DeviceRow | PairingCodeRow]) -> None:
+    """Adds them, or writes their new content."""
+    db.add_all(rows)
+    db.flush()
+
+
+def find_pairing_code(db: Session, code_hash: str) -> PairingCodeRow | None:
+    """The code with that hash, used or not; locked so that two can't use it at once."""
+    statement = select(PairingCodeRow).where(PairingCodeRow.code_hash == code_hash)
+    return db.exec(statement.with_for_update()).first()
