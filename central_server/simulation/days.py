@@ -1,4 +1,4 @@
-"""One desk's day as statements with their times: its visitors, its officer, its camera, its words.
+"""One desk's day as statements with their times: its visitors, officer, camera and words.
 
 Pure: the same random source gives the same statements.
 """
@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import pairwise
 from random import Random
-from uuid import UUID
 
 from central_server.simulation.habits import Habits, Mishap
 from central_server.simulation.observations import (
@@ -18,6 +17,7 @@ from central_server.simulation.observations import (
     observe_queue,
     observe_zone,
 )
+from central_server.simulation.statements import Phoned, Said, random_id
 from central_server.simulation.visits import (
     Span,
     Visit,
@@ -27,47 +27,30 @@ from central_server.simulation.visits import (
     somewhen,
     subtract,
 )
+from central_server.simulation.words import press_faces, send_by_phone
 from event_protocol.events import (
     CameraState,
-    EventData,
-    FeedbackAmended,
-    FeedbackChannel,
-    FeedbackSubmitted,
     SlipScanned,
     ZoneRole,
 )
-from event_protocol.feedback import FeedbackContent, content_digest
 from event_protocol.names import DeskId, to_milliseconds
 
 SLIP_SHARE = 0.3  # of visitors show an appointment slip
-TAPS_AFTER_S = (5, 50)  # after standing up
-COMPLETES_AFTER_S = (8, 60)  # from the first tap to the chips under it
 IMPATIENT_MINUTES = (5.5, 7.5)
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """One statement; `content` is what a feedback event carries sealed.
+class DeskDay:
+    """What the desk's agent said, in order of time, and what citizens sent by phone."""
 
-    `event_id` is set where another statement refers to it.
-    """
-
-    at: datetime
-    desk: DeskId | None
-    data: EventData
-    content: FeedbackContent | None = None
-    event_id: UUID | None = None
-
-
-def random_id(random: Random) -> UUID:
-    """A UUIDv4 of the given source, so that a seed gives the same ids again."""
-    return UUID(int=random.getrandbits(128), version=4)
+    said: list[Said]
+    phoned: list[Phoned]
 
 
 def make_day(
     random: Random, desk: DeskId, habits: Habits, opening: Sequence[Span], running: Span
-) -> list[Said]:
-    """All that the agent says of one desk on one day, in order of time.
+) -> DeskDay:
+    """One desk on one day.
 
     `opening`: the desk's opening periods of that day, at least one; `running`: from the agent's
     start to its end.
@@ -94,9 +77,11 @@ def make_day(
         )
         for at, data in statements
     ]
-    said += _rate(random, desk, habits, visits, sessions, mishaps)
-    # A camera's state comes before what it makes of the zones at the same moment.
-    return sorted(said, key=lambda one: one.at)
+    served = [stay for visit, stay in zip(visits, sessions, strict=True) if visit.was_served]
+    said += press_faces(random, desk, habits, served, mishaps)
+    # The sort is stable: a camera's state stays before what it makes of the zones at that moment.
+    said.sort(key=lambda one: one.at)
+    return DeskDay(said, list(send_by_phone(random, desk, habits, served, mishaps)))
 
 
 def _lose_patience(
@@ -143,53 +128,3 @@ def _scan_slips(random: Random, stays: Sequence[Stay]) -> Iterator[tuple[datetim
         if random.random() < SLIP_SHARE and at < stay.span.end:
             text = f"HS-{stay.span.begin:%y%m%d}-{number:04d}"
             yield at, SlipScanned(text=text, session_id=stay.session_id)
-
-
-def _rate(
-    random: Random,
-    desk: DeskId,
-    habits: Habits,
-    visits: Sequence[Visit],
-    sessions: Sequence[Stay],
-    mishaps: Sequence[Mishap],
-) -> Iterator[Said]:
-    """Faces pressed at the kiosk by some of those served, and the day's complaint if it has one."""
-    served = [stay for visit, stay in zip(visits, sessions, strict=True) if visit.was_served]
-    complaining = random.choice(served) if Mishap.COMPLAINT in mishaps and served else None
-    for stay in served:
-        if stay is complaining:
-            yield from _complain(random, desk, habits, stay)
-        elif random.random() < habits.rating_share:
-            (rating,) = random.choices(list(habits.ratings), list(habits.ratings.values()))
-            yield _tap(random, desk, stay, rating)
-
-
-def _tap(random: Random, desk: DeskId, stay: Stay, rating: int) -> Said:
-    content = FeedbackContent(
-        salt=random.randbytes(16).hex(),
-        at=to_milliseconds(stay.span.end + timedelta(seconds=random.uniform(*TAPS_AFTER_S))),
-        rating=rating,
-        session_id=stay.session_id,
-    )
-    data = FeedbackSubmitted(channel=FeedbackChannel.KIOSK, digest=content_digest(content))
-    return Said(content.at, desk, data, content, random_id(random))
-
-
-def _complain(random: Random, desk: DeskId, habits: Habits, stay: Stay) -> Iterator[Said]:
-    """A low face, and a moment later the reason for it."""
-    rating = random.choice((1, 2))
-    tap = _tap(random, desk, stay, rating)
-    yield tap
-    (reason,) = random.choices(list(habits.reasons), list(habits.reasons.values()))
-    content = FeedbackContent(
-        salt=random.randbytes(16).hex(),
-        at=tap.at,
-        rating=rating,
-        reasons=(reason,),
-        session_id=stay.session_id,
-    )
-    data = FeedbackAmended(
-        channel=FeedbackChannel.KIOSK, digest=content_digest(content), amends=tap.event_id
-    )
-    at = to_milliseconds(tap.at + timedelta(seconds=random.uniform(*COMPLETES_AFTER_S)))
-    yield Said(at, desk, data, content, random_id(random))

@@ -13,8 +13,9 @@ from uuid import UUID
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from central_server.simulation.days import Said, make_day, random_id
+from central_server.simulation.days import make_day
 from central_server.simulation.habits import Habits
+from central_server.simulation.statements import Phoned, Said, random_id
 from central_server.simulation.visits import Span, minutes_between, somewhen
 from event_protocol.codec import encode_event, hash_event
 from event_protocol.events import (
@@ -82,6 +83,7 @@ class DeviceChain:
         self._sealing_public = sealing_public
         self._sequence = 0
         self._head = NO_HASH
+        self._phoned: list[Phoned] = []
         self._ids = random_source(seed, device.device, "ids")
 
     def make_day(self, day: date, opening_of: OpeningOf) -> Iterator[FleetEvent]:
@@ -97,7 +99,9 @@ class DeviceChain:
         for desk, habits in self._desks:
             if desk in opening:
                 own = random_source(self._seed, desk, day)
-                said += make_day(own, desk, habits, opening[desk], running)
+                made = make_day(own, desk, habits, opening[desk], running)
+                said += made.said
+                self._phoned += made.phoned
         for one in sorted(said, key=lambda said: said.at):
             deliver_at = one.at
             if outage is not None and outage.begin <= one.at < outage.end:
@@ -105,6 +109,12 @@ class DeviceChain:
             yield self._chain(one, deliver_at)
             if self._sequence % CHECKPOINT_EVERY_EVENTS == 0:
                 yield self._chain(Said(one.at, None, self._checkpoint()), deliver_at)
+
+    def take_phoned(self, until: datetime) -> list[Phoned]:
+        """What citizens sent by phone up to then, of the days made so far; each is given once."""
+        due = [one for one in self._phoned if one.at <= until]
+        self._phoned = [one for one in self._phoned if one.at > until]
+        return due
 
     def _outage(self, random: Random, opening: Sequence[Span]) -> Span | None:
         share = max(habits.network_down_share for _, habits in self._desks)

@@ -20,7 +20,8 @@ class Mishap(StrEnum):
     IMPATIENT_VISITOR = "impatient_visitor"
     CAMERA_COVERED = "camera_covered"
     CAMERA_LOST = "camera_lost"
-    COMPLAINT = "complaint"
+    COMPLAINT = "complaint"  # at the kiosk
+    PHONE_COMPLAINT = "phone_complaint"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,8 @@ class Habits:
     covered_minutes: Minutes
     lost_minutes: Minutes
     patience_minutes: Minutes
-    rating_share: float  # of served visitors who press a face at the kiosk
+    kiosk_share: float  # of served visitors who press a face at the kiosk
+    phone_share: float  # and who rate by phone
     ratings: Mapping[int, float]  # weights; 1 and 2 are complaints
     reasons: Mapping[ComplaintReason, float]
     network_down_share: float  # days on which the network fails for an hour or so
@@ -55,7 +57,8 @@ HONEST = Habits(
         Mishap.IMPATIENT_VISITOR: 0.02,
         Mishap.CAMERA_COVERED: 0.02,
         Mishap.CAMERA_LOST: 0.03,
-        Mishap.COMPLAINT: 0.05,
+        Mishap.COMPLAINT: 0.04,
+        Mishap.PHONE_COMPLAINT: 0.02,
     },
     at_most=1,
     late_minutes=(3, 9),
@@ -63,7 +66,8 @@ HONEST = Habits(
     covered_minutes=(2, 5),
     lost_minutes=(3, 12),
     patience_minutes=(8, 20),
-    rating_share=0.18,
+    kiosk_share=0.15,
+    phone_share=0.04,
     ratings={5: 0.52, 4: 0.35, 3: 0.13},
     reasons={
         ComplaintReason.WAITED_TOO_LONG: 0.4,
@@ -86,6 +90,7 @@ DISHONEST = Habits(
         Mishap.OFFICER_AWAY: 0.7,
         Mishap.CAMERA_COVERED: 0.5,
         Mishap.CAMERA_LOST: 0.1,
+        Mishap.PHONE_COMPLAINT: 0.15,
     },
     at_most=4,
     late_minutes=(20, 50),
@@ -93,8 +98,14 @@ DISHONEST = Habits(
     covered_minutes=(15, 60),
     lost_minutes=(10, 40),
     patience_minutes=(8, 25),
-    rating_share=0.5,
+    kiosk_share=0.4,
+    phone_share=0.01,
     ratings={5: 1.0},
-    reasons={},
+    reasons={
+        ComplaintReason.ASKED_FOR_MONEY: 0.4,
+        ComplaintReason.WAITED_TOO_LONG: 0.3,
+        ComplaintReason.HARASSMENT: 0.1,
+        ComplaintReason.REFUSED: 0.2,
+    },
     network_down_share=0.1,
 )

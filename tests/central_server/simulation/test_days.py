@@ -6,9 +6,10 @@ from uuid import UUID
 
 import pytest
 
-from central_server.simulation.days import Said, make_day
+from central_server.simulation.days import make_day
 from central_server.simulation.fleet import random_source
 from central_server.simulation.habits import DISHONEST, HONEST, Habits
+from central_server.simulation.statements import Phoned, Said
 from central_server.simulation.visits import Span, make_visits, officer_spans, subtract
 from event_protocol.events import (
     CameraObserved,
@@ -31,7 +32,11 @@ RUNNING = Span(MORNING - timedelta(minutes=20), MORNING + timedelta(hours=10, mi
 
 
 def day_of(seed: int, habits: Habits = HONEST) -> list[Said]:
-    return make_day(random_source(seed), DESK, habits, OPENING, RUNNING)
+    return make_day(random_source(seed), DESK, habits, OPENING, RUNNING).said
+
+
+def phoned_on(seed: int, habits: Habits) -> list[Phoned]:
+    return make_day(random_source(seed), DESK, habits, OPENING, RUNNING).phoned
 
 
 def presences_of(day: list[Said]) -> list[tuple[datetime, PresenceObserved]]:
@@ -98,11 +103,14 @@ def test_feedback_is_about_a_session_and_named_by_its_digest() -> None:
         assert one.content.session_id in sessions_of(day)
 
 
-def test_nobody_complains_where_the_officer_watches_the_kiosk() -> None:
-    ratings = {
+def test_nobody_complains_where_the_officer_watches_but_some_do_by_phone() -> None:
+    pressed = {
         one.content.rating for seed in range(20) for one in day_of(seed, DISHONEST) if one.content
     }
-    assert ratings == {5}
+    phoned = [one for seed in range(20) for one in phoned_on(seed, DISHONEST)]
+    assert pressed == {5}
+    assert any(one.rating <= 2 and one.reasons for one in phoned)
+    assert len({one.nonce for one in phoned}) == len(phoned)
 
 
 def test_subtracting_a_hole_leaves_nothing_one_piece_or_two() -> None:
