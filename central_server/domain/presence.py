@@ -32,14 +32,13 @@ class Statement:
 
 @dataclass(slots=True)
 class Zone:
-    """The last that is known; `session_id` names the stay that may still go on."""
+    """The last that is known."""
 
     role: ZoneRole
     state: PresenceState
     since: datetime
     stated_at: datetime
     sequence: int  # of the statement that began this state
-    session_id: str | None = None
 
 
 def officer_state(zones: Iterable[Zone]) -> PresenceState:
