@@ -1,5 +1,6 @@
 """The fleet's publisher over a real Mosquitto: receipts end the work, losses are made good."""
 
+import json
 import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -9,26 +10,23 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from nacl.public import PrivateKey
-from paho.mqtt.client import Client, MQTTMessage
-from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from central_server.simulation.fleet import DeviceChain, FleetEvent, SimulatedDevice
 from central_server.simulation.habits import HONEST
 from central_server.simulation.publisher import FleetError, FleetMember, publish_fleet
 from central_server.simulation.visits import Span
-from event_protocol.codec import Accepted, decode_event
 from event_protocol.enrolment import BrokerAccess, Enrolment
-from event_protocol.messages import DeviceConfiguration, Receipt, encode_signed
+from event_protocol.messages import DeviceConfiguration
 from event_protocol.names import DeskId, DeviceId
-from event_protocol.topics import Channel, topic_of
 from tests.processes.mosquitto import Mosquitto
+from tests.processes.receipt_server import ReceiptServer
 
 BOX = DeviceId("box-1")
 FIRST_DAY = datetime(2026, 3, 2, tzinfo=UTC)
 NOW = FIRST_DAY + timedelta(days=30)
 SERVER_KEY = Ed25519PrivateKey.generate()
 SEALING = PrivateKey.generate()
-EVENTS = 1200
+EVENTS = 500
 
 pytestmark = pytest.mark.processes
 
@@ -46,66 +44,26 @@ def make_events(seed: int, count: int = EVENTS) -> tuple[int, Iterator[FleetEven
     return chain.epoch, islice(events, count)
 
 
-class ReceiptingServer:
-    """The far side of the contract in memory: of two events with one number the first counts.
-
-    Loses each message whose number `loses` names, once.
-    """
+class LossyServer(ReceiptServer):
+    """Loses each message whose number `loses` names, once."""
 
     def __init__(self, port: int, loses: Callable[[int], bool] = lambda _: False) -> None:
-        self.held: dict[int, str] = {}
-        self.through = 0
-        self._lost: set[int] = set()
+        super().__init__(port, BOX, SERVER_KEY, "server", "server")
         self._loses = loses
-        self._client = Client(
-            CallbackAPIVersion.VERSION2, client_id="server", protocol=MQTTProtocolVersion.MQTTv311
-        )
-        self._client.username_pw_set("server", "server")
-        self._client.on_message = self._on_message
-        self._client.connect("127.0.0.1", port)
-        self._client.subscribe(topic_of(BOX, Channel.EVENTS), 1)
-        self._client.loop_start()
+        self._lost: set[int] = set()
 
-    def _on_message(self, client: Client, _userdata: object, message: MQTTMessage) -> None:
-        decoded = decode_event(BOX, bytes(message.payload))
-        assert isinstance(decoded, Accepted)
-        position = decoded.position
-        if self._loses(position.sequence) and position.sequence not in self._lost:
-            self._lost.add(position.sequence)
-            return
-        self.held.setdefault(position.sequence, decoded.hash)
-        while self.through + 1 in self.held:
-            self.through += 1
-        receipt = Receipt(
-            epoch=position.epoch,
-            through=self.through,
-            hash=self.held.get(self.through),
-            server_time=NOW,
-        )
-        client.publish(topic_of(BOX, Channel.RECEIPTS), encode_signed(BOX, receipt, SERVER_KEY), 1)
-
-    def stop(self) -> None:
-        self._client.disconnect()
-        self._client.loop_stop()
+    def _take_event(self, payload: bytes) -> None:
+        sequence = json.loads(payload)["sequence"]
+        if self._loses(sequence) and sequence not in self._lost:
+            self._lost.add(sequence)
+        else:
+            super()._take_event(payload)
 
 
 @pytest.fixture
 def broker(tmp_path: Path) -> Iterator[Mosquitto]:
     with Mosquitto(tmp_path / "broker", {"server": "server", BOX: BOX}) as running:
         yield running
-
-
-@pytest.fixture
-def start_server(broker: Mosquitto) -> Iterator[Callable[..., ReceiptingServer]]:
-    started: list[ReceiptingServer] = []
-
-    def start(**options: Callable[[int], bool]) -> ReceiptingServer:
-        started.append(ReceiptingServer(broker.port, **options))
-        return started[-1]
-
-    yield start
-    for server in started:
-        server.stop()
 
 
 def publish(broker: Mosquitto, epoch: int, events: Iterator[FleetEvent]) -> None:
@@ -127,30 +85,25 @@ def publish(broker: Mosquitto, epoch: int, events: Iterator[FleetEvent]) -> None
     )
 
 
-def test_what_the_way_loses_is_said_again(
-    broker: Mosquitto, start_server: Callable[..., ReceiptingServer]
-) -> None:
-    server = start_server(loses=lambda sequence: sequence % 400 == 0)
-    publish(broker, *make_events(1))
-    assert server.held == {event.sequence: event.hash for event in make_events(1)[1]}
+def test_what_the_way_loses_is_said_again(broker: Mosquitto) -> None:
+    with LossyServer(broker.port, loses=lambda sequence: sequence % 200 == 0) as server:
+        publish(broker, *make_events(1))
+    assert [one.hash for one in server.check_chain()] == [one.hash for one in make_events(1)[1]]
 
 
-def test_a_fleet_that_ran_before_goes_on(
-    broker: Mosquitto, start_server: Callable[..., ReceiptingServer]
-) -> None:
-    server = start_server()
-    publish(broker, *make_events(1, 300))
-    publish(broker, *make_events(1, 800))
-    assert server.through == 800
+def test_a_fleet_that_ran_before_goes_on(broker: Mosquitto) -> None:
+    with LossyServer(broker.port) as server:
+        publish(broker, *make_events(1, 100))
+        publish(broker, *make_events(1, 200))
+    assert server.through == 200
+    server.check_chain()
 
 
-def test_another_seed_on_the_same_devices_is_refused(
-    broker: Mosquitto, start_server: Callable[..., ReceiptingServer]
-) -> None:
-    start_server()
-    publish(broker, *make_events(1, 100))
-    with pytest.raises(FleetError, match="other events"):
-        publish(broker, *make_events(2, 100))
+def test_another_seed_on_the_same_devices_is_refused(broker: Mosquitto) -> None:
+    with LossyServer(broker.port):
+        publish(broker, *make_events(1, 100))
+        with pytest.raises(FleetError, match="other events"):
+            publish(broker, *make_events(2, 100))
 
 
 def test_a_refusal_by_the_broker_is_told(broker: Mosquitto) -> None:
