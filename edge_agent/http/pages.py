@@ -1,0 +1,78 @@
+"""Pages of the agent: one way to render, the headers each answer carries, a limit on what comes."""
+
+from collections.abc import Awaitable, Callable
+
+from fastapi import Request, Response
+from fastapi.responses import HTMLResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from web.pages import choose_language, render
+
+MAX_BODY_BYTES = 256 * 1024  # the longest honest comment, each sign escaped, is under 40 KB
+
+# Everything comes from this box, nothing is inline, nobody may frame a page.
+HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; "
+    "img-src 'self' data:; connect-src 'self'; form-action 'self'; base-uri 'none'; "
+    "frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+
+
+def page(request: Request, template: str, *, status: int = 200, **values: object) -> HTMLResponse:
+    """One page in the language that the link asked for; never kept by the browser."""
+    language = language_of(request)
+    other = "en" if language == "vi" else "vi"
+    html = render(
+        template,
+        language,
+        other_language=other,
+        other_url=str(request.url.include_query_params(lang=other).replace(scheme="", netloc="")),
+        **values,
+    )
+    return HTMLResponse(html, status, headers={"Cache-Control": "no-store"})
+
+
+def language_of(request: Request) -> str:
+    """Vietnamese unless the address asks for English: a shared tablet has no preference."""
+    return choose_language(request.query_params.get("lang"))
+
+
+async def add_headers(
+    request: Request, call_next: Callable[[Request], Awaitable[Response]]
+) -> Response:
+    """Every answer carries the security headers."""
+    answer = await call_next(request)
+    for name, value in HEADERS.items():
+        answer.headers.setdefault(name, value)
+    return answer
+
+
+class BodyLimit:
+    """Ends a request whose body is larger than any honest form, before it is read into memory."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Count the bytes as they come; a length that is announced is refused at once."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        announced = dict(scope["headers"]).get(b"content-length", b"0")
+        if announced.isdigit() and int(announced) > MAX_BODY_BYTES:
+            await HTMLResponse("", 413)(scope, receive, send)
+            return
+        left = MAX_BODY_BYTES
+
+        async def receive_counted() -> Message:
+            nonlocal left
+            message = await receive()
+            left -= len(message.get("body", b""))
+            if left < 0:
+                return {"type": "http.disconnect"}
+            return message
+
+        await self._app(scope, receive_counted, send)
