@@ -1,0 +1,50 @@
+"""Refuses bodies that are larger than any form here, before they are held in memory."""
+
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from central_server.http.public_pages import open_page
+
+# The longest comment in four-byte letters, percent-encoded, and 22 answers: below 60 KB.
+MAX_BODY_BYTES = 65_536
+# A browser shows our answer only if it could send its whole form; beyond this nobody is waiting.
+_READ_AT_MOST_BYTES = 16 * 2**20
+
+
+class BodyLimit:
+    """Plain ASGI: the answer is a page, and what is still being sent is read and dropped."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hands the whole body on, or answers 413."""
+        if scope["type"] != "http" or scope["method"] != "POST":
+            await self._app(scope, receive, send)
+            return
+        body, size, more = bytearray(), 0, True
+        while more and size <= _READ_AT_MOST_BYTES:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                return
+            part: bytes = message.get("body", b"")
+            size += len(part)
+            if size <= MAX_BODY_BYTES:
+                body += part
+            more = message.get("more_body", False)
+        if size > MAX_BODY_BYTES:
+            answer = open_page(Request(scope)).say("feedback.too_large", 413)
+            await answer(scope, receive, send)
+        else:
+            await self._app(scope, _replay(bytes(body), receive), send)
+
+
+def _replay(body: bytes, receive: Receive) -> Receive:
+    parts = [body]
+
+    async def receive_again() -> Message:
+        if not parts:
+            return await receive()
+        return {"type": "http.request", "body": parts.pop(), "more_body": False}
+
+    return receive_again
