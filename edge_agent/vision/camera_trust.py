@@ -23,10 +23,10 @@ SMOOTHING = 2.5  # pixels; without it the noise of a dim picture looks like stru
 
 def judge(picture: GreyPicture) -> CameraState:
     """What is wrong with the picture, or `OK`; darkness is named before lack of structure."""
-    if float(np.percentile(picture, 95)) < DARK_BELOW:
+    if float(np.percentile(picture[::3, ::3], 95)) < DARK_BELOW:
         return CameraState.DARK
     smooth: GreyPicture = cv2.GaussianBlur(picture, (0, 0), SMOOTHING).astype(np.float32)
     edges = edge_strength(smooth)
-    if float(np.percentile(edges, EDGE_PERCENTILE)) < EDGE_BELOW:
+    if float(np.percentile(edges[::2, ::2], EDGE_PERCENTILE)) < EDGE_BELOW:
         return CameraState.COVERED
     return CameraState.OK

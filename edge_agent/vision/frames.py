@@ -33,11 +33,16 @@ class SourceError(Exception):
 
 
 class FrameSource(Protocol):
-    """Where frames come from. A live source is reopened when it fails, a recording is not."""
+    """Where frames come from."""
 
     @property
-    def is_live(self) -> bool:
-        """Whether only the newest frame matters, and whether it is worth trying again."""
+    def is_recording(self) -> bool:
+        """It has an end; anything else is opened again when it fails."""
+        ...
+
+    @property
+    def keeps_all(self) -> bool:
+        """Every frame matters; otherwise only the newest does."""
         ...
 
     def frames(self) -> Iterator[Frame]:

@@ -23,7 +23,7 @@ class VideoFile:
     After the last frame `shortfall` says why the file ended early, or is `None`.
     """
 
-    is_live = False
+    is_recording = True
 
     def __init__(
         self,
@@ -37,6 +37,7 @@ class VideoFile:
         self._start = start
         self._paced = paced
         self._times = times or StageTimes()
+        self.keeps_all = not paced
         self.duration_s: float | None = None
         self.shortfall: str | None = None
 

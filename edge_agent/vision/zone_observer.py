@@ -8,25 +8,31 @@ from collections.abc import Iterable, Sequence
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from edge_agent.core.desk_zones import Zone
 from edge_agent.vision.frames import GreyPicture, Mask, edge_strength
 
-# Grey levels of the reference. Sensor noise stays under 5 on the working picture; a grey coat
-# before a grey wall differs by 20 to 40.
+# Grey levels in a room as bright as FULL_BRIGHTNESS; in a darker one all differences shrink alike.
+# Sensor noise stays under 5 on the working picture; a grey coat before a grey wall differs by 20
+# to 40.
 CHANGED = 18.0
 # A shadow or a patch of light changes brightness, but softly and seldom by so much. Between the two
 # levels a difference counts only near an edge that was not there.
 SURELY_CHANGED = 50.0
 NEW_EDGE = 60.0
 EDGE_REACH = np.ones((9, 9), np.uint8)  # about a hand's width at the desk
+FULL_BRIGHTNESS = 200.0  # of the brightest twentieth
+LEAST_CONTRAST = 0.25  # below it, noise would pass for change
 
-MIN_GAIN = 0.2  # darker than a fifth of the reference, noise would pass for change
+MIN_GAIN = 0.2  # likewise
 BACKGROUND_SHARE = 0.25  # of the picture outside all zones is enough to tell the light by
+OVEREXPOSED = 250.0
 FIT_ROUNDS = 4
-MIN_FIT_PIXELS = 500
-
+FIT_PIXELS = 4000  # more do not move the fit
 MAX_REFERENCE_PICTURES = 50  # the median of more is no better and costs memory
+
+Pixels = npt.NDArray[np.float32]
 
 
 class CalibrationError(ValueError):
@@ -40,7 +46,8 @@ class ZoneObserver:
         self._zones = tuple(zones)
         self._reference: GreyPicture | None = None
         self._masks: dict[Zone, Mask] = {}
-        self._background: Mask = np.zeros((0, 0), np.bool_)
+        self._sample = np.zeros(0, np.intp)
+        self._contrast = 1.0
 
     @property
     def reference(self) -> GreyPicture | None:
@@ -63,32 +70,36 @@ class ZoneObserver:
         self._masks = {zone: _draw(zone, reference.shape) for zone in self._zones}
         outside = ~np.any(list(self._masks.values()), axis=0)
         is_enough = outside.mean() >= BACKGROUND_SHARE
-        self._background = outside if is_enough else np.ones_like(outside)
+        sample = np.flatnonzero(outside if is_enough else np.ones_like(outside))
+        self._sample = sample[:: max(1, sample.size // FIT_PIXELS)]
+        brightest = float(np.percentile(reference, 95))
+        self._contrast = min(1.0, max(LEAST_CONTRAST, brightest / FULL_BRIGHTNESS))
 
     def observe(self, picture: GreyPicture) -> dict[Zone, float | None]:
         """For each zone the share of its pixels that changed; `None` if there is no reference."""
         reference = self._reference
         if reference is None or picture.shape != reference.shape:
             return dict.fromkeys(self._zones, None)
-        gain, offset = fit_light(reference, picture, self._background)
-        changed = _changed(reference, picture, max(gain, MIN_GAIN), offset)
+        gain, offset = fit_light(reference.flat[self._sample], picture.flat[self._sample])
+        expected = np.clip(gain * reference + offset, 0, 255)
+        changed = _changed(picture - expected, self._contrast * max(gain, MIN_GAIN))
         return {zone: float(changed[mask].mean()) for zone, mask in self._masks.items()}
 
 
-def fit_light(reference: GreyPicture, picture: GreyPicture, where: Mask) -> tuple[float, float]:
+def fit_light(reference: Pixels, picture: Pixels) -> tuple[float, float]:
     """Gain and offset of picture ≈ gain × reference + offset, by trimmed least squares.
 
     Pixels that fit badly (people, things moved) and overexposed ones are left out round by round.
     """
-    xs, ys = reference[where], picture[where]
-    usable = ys < 250
-    if usable.sum() >= MIN_FIT_PIXELS:
-        xs, ys = xs[usable], ys[usable]
-    gain, offset = float(np.median(ys) / max(1.0, float(np.median(xs)))), 0.0
+    usable = picture < OVEREXPOSED
+    if usable.mean() > BACKGROUND_SHARE:
+        reference, picture = reference[usable], picture[usable]
+    gain = float(np.median(picture)) / max(1.0, float(np.median(reference)))
+    offset = 0.0
     for _ in range(FIT_ROUNDS):
-        error = np.abs(ys - gain * xs - offset)
+        error = np.abs(picture - gain * reference - offset)
         fits = error <= max(4.0, 2 * float(np.median(error)))
-        x, y = xs[fits], ys[fits]
+        x, y = reference[fits], picture[fits]
         x_mean, y_mean = float(x.mean()), float(y.mean())
         spread = float(((x - x_mean) ** 2).mean())
         if spread < 1:  # a background without contrast tells an offset at most
@@ -98,14 +109,12 @@ def fit_light(reference: GreyPicture, picture: GreyPicture, where: Mask) -> tupl
     return gain, offset
 
 
-def _changed(reference: GreyPicture, picture: GreyPicture, gain: float, offset: float) -> Mask:
-    expected = np.clip(gain * reference + offset, 0, 255)
-    difference = picture - expected
+def _changed(difference: GreyPicture, scale: float) -> Mask:
+    """Where somebody or something is; `scale` is the picture's contrast against a bright room's."""
     size = np.abs(difference)
-    near_new_edge = cv2.dilate(
-        (edge_strength(difference) > NEW_EDGE * gain).astype(np.uint8), EDGE_REACH
-    ).astype(np.bool_)
-    changed: Mask = (size > SURELY_CHANGED * gain) | ((size > CHANGED * gain) & near_new_edge)
+    new_edges = (edge_strength(difference) > NEW_EDGE * scale).astype(np.uint8)
+    near_new_edge = cv2.dilate(new_edges, EDGE_REACH).astype(np.bool_)
+    changed: Mask = (size > SURELY_CHANGED * scale) | ((size > CHANGED * scale) & near_new_edge)
     return changed
 
 

@@ -1,0 +1,112 @@
+"""What a camera setting means: a stream's address, a USB device, a recording or a drawn scene."""
+
+import re
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+
+from edge_agent.vision.frames import Frame, FrameSource, SourceError
+from edge_agent.vision.scene import SceneCamera
+from edge_agent.vision.stage_times import StageTimes
+from edge_agent.vision.video_file import VideoFile
+
+STREAM_SCHEMES = ("rtsp://", "rtsps://", "http://", "https://")
+MAX_FPS = 10.0  # presence needs two a second, a card held up for a second five
+NETWORK_TIMEOUT_S = (10.0, 5.0)  # opening, reading; the camera's own watchdog stands behind it
+
+
+def open_source(
+    setting: str, now: Callable[[], datetime], times: StageTimes | None = None
+) -> FrameSource:
+    """The source of a setting; opened only when read. Raises `SourceError` if it means nothing.
+
+    `rtsp://…`, `http://…`, `usb:0` or `0`, `scene:SEED`, or the path of a recording, which is
+    played at its own speed.
+    """
+    if setting.lower().startswith(STREAM_SCHEMES):
+        return StreamSource(setting, now, times)
+    if match := re.fullmatch(r"(?:usb:)?(\d+)", setting):
+        return UsbCamera(int(match[1]), now, times)
+    if match := re.fullmatch(r"scene:(\d+)", setting):
+        return SceneCamera(int(match[1]), now)
+    if re.match(r"[a-z]+:", setting):
+        raise SourceError(f"{setting}: neither a stream, usb:N, scene:SEED nor a file")
+    return VideoFile(Path(setting), now(), paced=True, times=times)
+
+
+class StreamSource:
+    """An IP camera, by RTSP (over TCP, whole pictures or none) or HTTP."""
+
+    is_recording = False
+    keeps_all = False
+
+    def __init__(
+        self, url: str, now: Callable[[], datetime], times: StageTimes | None = None
+    ) -> None:
+        self._url = url
+        self._now = now
+        self._times = times or StageTimes()
+
+    def frames(self) -> Iterator[Frame]:
+        """At most `MAX_FPS` of the stream's pictures, each with the time at which it came."""
+        name = without_password(self._url)
+        options = {"rtsp_transport": "tcp"} if self._url.lower().startswith("rtsp") else {}
+        next_at = float("-inf")
+        try:
+            with av.open(self._url, options=options, timeout=NETWORK_TIMEOUT_S) as container:
+                if not container.streams.video:
+                    raise SourceError(f"{name}: holds no video")
+                pictures = container.decode(video=0)
+                while True:
+                    with self._times.measure("decode"):
+                        picture = next(pictures, None)
+                    if picture is None:
+                        return
+                    at = self._now()
+                    if at.timestamp() < next_at:
+                        continue
+                    next_at = at.timestamp() + 0.9 / MAX_FPS  # 0.9: frames do not come evenly
+                    with self._times.measure("decode"):
+                        image = picture.to_ndarray(format="bgr24")
+                    yield Frame(np.asarray(image, dtype=np.uint8), at)
+        except (av.FFmpegError, OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or type(error).__name__
+            raise SourceError(f"{name}: {reason}") from None
+
+
+class UsbCamera:
+    """A camera at this machine, by its number."""
+
+    is_recording = False
+    keeps_all = False
+
+    def __init__(
+        self, index: int, now: Callable[[], datetime], times: StageTimes | None = None
+    ) -> None:
+        self._index = index
+        self._now = now
+        self._times = times or StageTimes()
+
+    def frames(self) -> Iterator[Frame]:
+        """Pictures until the device fails."""
+        device = cv2.VideoCapture(self._index)
+        try:
+            if not device.isOpened():
+                raise SourceError(f"usb:{self._index}: no such camera, or another program has it")
+            while True:
+                with self._times.measure("decode"):
+                    is_read, image = device.read()
+                if not is_read:
+                    raise SourceError(f"usb:{self._index}: the camera was unplugged or failed")
+                yield Frame(np.asarray(image, dtype=np.uint8), self._now())
+        finally:
+            device.release()
+
+
+def without_password(url: str) -> str:
+    """The address as it may be logged."""
+    return re.sub(r"//[^/@]*@", "//…@", url)
