@@ -123,7 +123,9 @@ class StreamRow(SQLModel, table=True):
     resend_asked_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     given_up: list[list[int]] = _json(list)  # [first, last] positions stepped over as unknown
     projected_through: int = Field(default=0, sa_type=BigInteger)
-    state: dict[str, Any] = _json()  # the projector's fold, see services/projector.py
+    projected_at: datetime | None = Field(default=None, sa_type=UtcDateTime)  # its event time
+    superseded_by: int | None = Field(default=None, sa_type=BigInteger)  # the device's next epoch
+    state: dict[str, Any] = _json()  # the fold, see services/stream_projector.py
     must_refold: bool = False  # late facts or rules: derive this stream again from its start
 
 

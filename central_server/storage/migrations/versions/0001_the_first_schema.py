@@ -266,6 +266,8 @@ def upgrade() -> None:
     sa.Column('resend_asked_at', sa.DateTime(timezone=True), nullable=True),
     sa.Column('given_up', sa.JSON(), nullable=False),
     sa.Column('projected_through', sa.BigInteger(), nullable=False),
+    sa.Column('projected_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('superseded_by', sa.BigInteger(), nullable=True),
     sa.Column('state', sa.JSON(), nullable=False),
     sa.Column('must_refold', sa.Boolean(), nullable=False),
     sa.PrimaryKeyConstraint('device', 'epoch')
