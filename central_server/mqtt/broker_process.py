@@ -1,0 +1,81 @@
+"""The embedded broker's own process: amqtt, until standard input closes (the parent is gone)."""
+
+import asyncio
+import logging
+import sys
+from functools import partial
+from typing import Annotated
+
+import typer
+from amqtt.adapters import StreamReaderAdapter, StreamWriterAdapter
+from amqtt.broker import Broker
+from amqtt.errors import AMQTTError, BrokerError
+
+from event_protocol.messages import MAX_MESSAGE_BYTES
+
+_MAX_PACKET_BYTES = MAX_MESSAGE_BYTES + 1024  # topic and header besides
+_RULES = "central_server.mqtt.broker_rules"
+
+
+class PacketTooLargeError(AMQTTError):
+    """The sender is cut off: reading on would mean holding all of it in memory."""
+
+
+class _SizedReader(StreamReaderAdapter):
+    """amqtt reads a packet's body as one piece of whatever length its header claims."""
+
+    async def read(self, n: int = -1) -> bytes:
+        """Up to the largest honest packet."""
+        if n > _MAX_PACKET_BYTES:
+            raise PacketTooLargeError(f"a packet of {n} bytes")
+        return await super().read(n)
+
+
+class _SizedBroker(Broker):
+    """amqtt's broker with a limit to the size of a packet."""
+
+    async def stream_connected(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, listener_name: str
+    ) -> None:
+        """A client connected by TCP."""
+        await self.external_connected(
+            _SizedReader(reader), StreamWriterAdapter(writer), listener_name
+        )
+
+
+async def run_broker(host: str, port: int, password_file: str, server: str) -> None:
+    """Serves until standard input closes; raises `BrokerError` if it can't listen."""
+    rules = {"server": server}
+    broker = _SizedBroker(
+        {
+            "listeners": {"default": {"type": "tcp", "bind": f"{host}:{port}"}},
+            "plugins": {
+                f"{_RULES}.AccountPlugin": {**rules, "password_file": password_file},
+                f"{_RULES}.TopicPlugin": rules,
+            },
+        }
+    )
+    await broker.start()
+    parent_is_gone = asyncio.Event()
+    asyncio.get_running_loop().add_reader(sys.stdin.fileno(), partial(parent_is_gone.set))
+    await parent_is_gone.wait()
+    await broker.shutdown()
+
+
+def main(
+    port: Annotated[int, typer.Option()],
+    password_file: Annotated[str, typer.Option()],
+    server: Annotated[str, typer.Option()],
+    host: Annotated[str, typer.Option()] = "127.0.0.1",
+) -> None:
+    """Started by the server with a pipe as standard input; see broker.py."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
+    try:
+        asyncio.run(run_broker(host, port, password_file, server))
+    except BrokerError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from None
+
+
+if __name__ == "__main__":
+    typer.run(main)
