@@ -1,14 +1,24 @@
 """The commands of `edge-agent`: reads the command line and the clock, builds and runs the parts."""
 
+from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 from uuid import uuid4
 
 import typer
 
+from edge_agent.delivery.identity import Identity, IdentityError
+from edge_agent.runtime.agent import AgentError
 from edge_agent.runtime.analyze import AnalysisError, analyze_video, parse_span
+from edge_agent.runtime.daemon import run_agent
+from edge_agent.runtime.doctor import examine
+from edge_agent.runtime.logs import configure_logs
 from edge_agent.runtime.read_codes import read_images
+from edge_agent.settings import EdgeSettings, SettingsError, load_settings
 
+VERSION = version("onestop-desk-watch")
+FOUND_WRONG = 1  # exit code when the self-test found something to mend
 WRONG_INPUT = 2  # exit code when what was given can't be used; nothing of ours is broken
 
 app = typer.Typer(
@@ -57,6 +67,80 @@ def read_qr(
         all_readable = all_readable and answer.error is None
     if not all_readable:
         raise typer.Exit(WRONG_INPUT)
+
+
+ConfigFile = Annotated[
+    Path | None, typer.Option("--config", help="The settings file (YAML); none: EDGE_… variables.")
+]
+
+
+@app.command()
+def run(config: ConfigFile = None) -> None:
+    """Watch the cameras, serve kiosk, screen and wizard, send events, until stopped."""
+    _run_daemon(config, renew_pin=False)
+
+
+@app.command()
+def setup(config: ConfigFile = None) -> None:
+    """Like `run`, with a new PIN for the installer's wizard."""
+    _run_daemon(config, renew_pin=True)
+
+
+@app.command()
+def enrol(
+    server: Annotated[str, typer.Option(help="The server's address, https://…")],
+    code: Annotated[str, typer.Option(help="The one-time pairing code.")],
+    config: ConfigFile = None,
+) -> None:
+    """Trade a pairing code for this box's name and keys, without the wizard."""
+    settings = _load_settings(config)
+    try:
+        settings.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        enrolment = Identity(settings.directory).enrol(server, code, VERSION)
+    except (IdentityError, OSError) as error:
+        raise _refuse("enrol", error) from None
+    typer.echo(f"edge-agent: paired as {enrolment.device}")
+
+
+@app.command()
+def doctor(config: ConfigFile = None) -> None:
+    """Try every part; say what is wrong and how to mend it. Exit code 1 if anything is."""
+    is_well = True
+    for finding in examine(_load_settings(config), _now):
+        typer.echo(str(finding))
+        is_well = is_well and finding.is_ok
+    raise typer.Exit(0 if is_well else FOUND_WRONG)
+
+
+def _run_daemon(config: Path | None, *, renew_pin: bool) -> None:
+    configure_logs()
+    try:
+        run_agent(
+            _load_settings(config),
+            VERSION,
+            _now,
+            lambda line: typer.echo(line, err=True),
+            renew_pin=renew_pin,
+        )
+    except AgentError as error:
+        raise _refuse("run", error) from None
+
+
+def _load_settings(config: Path | None) -> EdgeSettings:
+    try:
+        return load_settings(config)
+    except SettingsError as error:
+        raise _refuse("settings", error) from None
+
+
+def _refuse(command: str, error: Exception) -> typer.Exit:
+    for line in str(error).splitlines():
+        typer.echo(f"edge-agent {command}: {line}", err=True)
+    return typer.Exit(WRONG_INPUT)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)  # noqa: TID251 - one of the two places that read the clock
 
 
 def main() -> None:

@@ -18,7 +18,7 @@ from edge_agent.core.desk_zones import Zone, ZonesError, parse_zones
 from event_protocol.names import CameraName, DeskName
 
 ENV_PREFIX = "EDGE_"
-SCENE_PREFIX = "scene:"
+SCENE_PREFIX, USB_PREFIX = "scene:", "usb:"
 _SPAN = re.compile(r"(\d+(?:\.\d+)?)-(\d+(?:\.\d+)?)")
 
 
@@ -67,7 +67,7 @@ class CameraSettings(Section):
     name: CameraName = Field(description="The camera's name, unique on this box.")
     source: str = Field(
         min_length=1,
-        description="rtsp://… address, video file, number of a USB camera, or scene:SEED "
+        description="rtsp://… address, video file, usb:NUMBER, or scene:SEED "
         "(a drawn room that brings its own zones).",
     )
     paced: bool = Field(default=True, description="Play a file at the speed of its recording.")
@@ -86,9 +86,13 @@ class CameraSettings(Section):
     @property
     def is_file(self) -> bool:
         """Whether the source is a recording, not a device, a stream or the drawn scene."""
-        return not (
-            self.source.isdigit() or "://" in self.source or self.source.startswith(SCENE_PREFIX)
-        )
+        is_device = self.source.isdigit() or self.source.startswith(USB_PREFIX)
+        return not (is_device or "://" in self.source or self.is_scene)
+
+    @property
+    def is_scene(self) -> bool:
+        """Whether the source is the built-in drawn room."""
+        return self.source.startswith(SCENE_PREFIX)
 
     @field_validator("source", mode="before")
     @classmethod

@@ -213,10 +213,10 @@ def make_setup_router(
 ) -> APIRouter:
     """The routes below `/setup`; `key` signs log-ins."""
     pages = SetupPages(installation, desks, SetupLogin(key, now))
-    router = APIRouter(prefix="/setup", include_in_schema=False)
-    router.get("/login")(pages.show_login)
-    router.post("/login")(pages.log_in)
-    inside = APIRouter(dependencies=[Depends(pages.require_login)])
+    router = APIRouter(include_in_schema=False)
+    router.get("/setup/login")(pages.show_login)
+    router.post("/setup/login")(pages.log_in)
+    inside = APIRouter(prefix="/setup", dependencies=[Depends(pages.require_login)])
     inside.get("")(pages.begin)
     inside.get("/pair")(pages.show_pair)
     inside.post("/pair")(pages.pair)

@@ -1,0 +1,246 @@
+"""One camera's thread: frames through the pipeline into the outbox, whatever the camera does.
+
+A camera that hangs or is gone is stated as lost; a recording that was played to its end is not.
+"""
+
+import json
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+from uuid import UUID
+
+import cv2
+import structlog
+
+from edge_agent.core.codes import CardRating
+from edge_agent.core.statements import Statement
+from edge_agent.delivery.files import write_whole
+from edge_agent.delivery.outbox import Outbox
+from edge_agent.delivery.outbox_database import OutboxError
+from edge_agent.runtime.pipeline import DeskPipeline
+from edge_agent.runtime.sources import empty_seconds
+from edge_agent.settings import CameraSettings
+from edge_agent.vision.camera import Camera, SignalLost, SourceEnded
+from edge_agent.vision.frames import Frame, FrameSource
+from edge_agent.vision.zone_observer import CalibrationError
+from event_protocol.events import CameraObserved, CameraState, PresenceObserved, PresenceState
+from event_protocol.messages import CameraTelemetry
+from event_protocol.names import DeskId
+
+RATE_OVER_S = 5.0
+POLL_S = 0.5
+AFTER_FAULT_S = 1.0
+CALIBRATE_FOR = timedelta(seconds=5)
+# Held in memory while the disk is full: some hours of a busy desk.
+MAX_HELD = 5000
+
+log = structlog.get_logger(__name__)
+
+
+class CameraWorker:
+    """`seal_card` makes the sealed statement of a rating card; `make_source` opens the camera.
+
+    The pipeline is used under a lock: its own thread observes, kiosk and wizard ask.
+    """
+
+    def __init__(
+        self,
+        settings: CameraSettings,
+        pipeline: DeskPipeline,
+        make_source: Callable[[], FrameSource],
+        seal_card: Callable[[CardRating], Statement],
+        outbox: Outbox,
+        folder: Path,
+        now: Callable[[], datetime],
+    ) -> None:
+        self.settings = settings
+        self.state: CameraState | None = None
+        self.presence: dict[DeskId, dict[str, PresenceState]] = {}
+        self.problem: str | None = None
+        self.has_ended = False  # a recording was played to its end
+        self._pipeline = pipeline
+        self._make_source = make_source
+        self._seal_card = seal_card
+        self._outbox = outbox
+        self._now = now
+        self._empty = empty_seconds(settings)
+        self._reference_file = folder / f"reference-{settings.name}.png"
+        self._save_reference_at: datetime | None = None
+        self._lock = threading.Lock()
+        self._held: deque[Statement] = deque(maxlen=MAX_HELD)
+        self._newest: Frame | None = None
+        self._lost_since: datetime | None = None
+        self._frame_times: deque[float] = deque(maxlen=500)
+        self._analysis_ms: float | None = None
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(
+            target=self._run, name=f"camera-{settings.name}", daemon=True
+        )
+
+    def start(self) -> None:
+        """Go on where the last run stopped, and begin to watch."""
+        self._restore()
+        self._thread.start()
+
+    def stop(self, wait_s: float = 5) -> None:
+        """End the thread; one that hangs inside a camera driver is left behind."""
+        self._stopping.set()
+        self._thread.join(wait_s)
+
+    def stay_at(self, desk: DeskId, at: datetime) -> UUID | None:
+        """The session that feedback given now belongs to."""
+        with self._lock:
+            return self._pipeline.stay_at(desk, at)
+
+    @property
+    def is_calibrated(self) -> bool:
+        """Whether presence can be known."""
+        with self._lock:
+            return self._pipeline.is_calibrated
+
+    def calibrate(self) -> None:
+        """Somebody vouches that the desk is empty for the next seconds."""
+        with self._lock:
+            self._calibrate_from(self._now(), CALIBRATE_FOR)
+
+    def take_picture(self) -> bytes | None:
+        """The newest frame as JPEG."""
+        newest = self._newest
+        if newest is None:
+            return None
+        is_done, jpeg = cv2.imencode(".jpg", newest.image, [cv2.IMWRITE_JPEG_QUALITY, 80])
+        return jpeg.tobytes() if is_done else None
+
+    def measure(self) -> CameraTelemetry:
+        """What telemetry and the wizard say of this camera."""
+        since = time.monotonic() - RATE_OVER_S
+        recent = sum(1 for at in list(self._frame_times) if at >= since)
+        newest = self._newest
+        age = None if newest is None else (self._now() - newest.captured_at)
+        return CameraTelemetry(
+            state=self.state or CameraState.LOST,
+            fps=round(recent / RATE_OVER_S, 1),
+            frame_age_ms=None if age is None else max(0, age // timedelta(milliseconds=1)),
+            analysis_ms=self._analysis_ms,
+        )
+
+    # --- the camera's thread ---------------------------------------------------------------------
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                self._watch(Camera(self._make_source(), self._now))
+            except Exception as error:
+                # Outermost loop of the thread: one bad frame must not end the watch.
+                self.problem = type(error).__name__
+                log.exception("camera_thread_fault", camera=self.settings.name)
+                self._stopping.wait(AFTER_FAULT_S)
+            if self.has_ended:
+                return
+
+    def _watch(self, camera: Camera) -> None:
+        """Until the agent stops, or a recording is over and is not to be played again."""
+        if self._empty is not None:
+            self._expect_empty(*self._empty)
+        try:
+            while not self._stopping.is_set():
+                news = camera.next(POLL_S)
+                if isinstance(news, Frame):
+                    self._take(news)
+                elif isinstance(news, SourceEnded):
+                    self._end(news)
+                    return
+                else:
+                    self._miss(news)
+        finally:
+            camera.close()
+
+    def _end(self, end: SourceEnded) -> None:
+        """A finished recording is no fault of a camera; one that can't be read is."""
+        self.has_ended = self.settings.play_once or end.error is not None
+        log.info("recording_ended", camera=self.settings.name, error=end.error)
+        if end.error is not None:
+            self._miss(SignalLost(self._now(), self._now(), end.error))
+
+    def _miss(self, lost: SignalLost | None) -> None:
+        """No picture: say so if it has become clear, and see to what waits for the disk."""
+        if lost is not None:
+            self.problem, self._lost_since = lost.reason, lost.since
+        with self._lock:
+            said: list[Statement | CardRating] = []
+            if self._lost_since is not None:
+                said += self._pipeline.camera_lost(self._lost_since, self._now())
+            if said or self._held:
+                self._store(said)
+
+    def _take(self, frame: Frame) -> None:
+        began = time.perf_counter()
+        with self._lock:
+            said = self._pipeline.observe(frame)
+            self._newest, self._lost_since, self.problem = frame, None, None
+            if said:
+                self._store(said)
+            if self._save_reference_at is not None and frame.captured_at >= self._save_reference_at:
+                self._save_reference()
+        self._frame_times.append(time.monotonic())
+        self._analysis_ms = round(1000 * (time.perf_counter() - began), 1)
+
+    def _store(self, said: list[Statement | CardRating]) -> None:
+        """On disk with the tracker's state; what the disk refuses is held and tried again."""
+        statements = [self._seal_card(s) if isinstance(s, CardRating) else s for s in said]
+        for statement in statements:
+            self._note(statement)
+        waiting = [*self._held, *statements]
+        snapshot = json.dumps(self._pipeline.snapshot()).encode()
+        try:
+            self._outbox.append(waiting, snapshots={self._snapshot_name: snapshot})
+        except OutboxError as error:
+            self._held.extend(statements)
+            log.error("observation_held", camera=self.settings.name, reason=str(error))
+        else:
+            self._held.clear()
+
+    def _note(self, statement: Statement) -> None:
+        if isinstance(statement.data, CameraObserved):
+            self.state = statement.data.state
+        elif isinstance(statement.data, PresenceObserved) and statement.desk is not None:
+            zones = self.presence.setdefault(statement.desk, {})
+            zones[statement.data.zone] = statement.data.state
+
+    # --- what outlives a restart -----------------------------------------------------------------
+
+    @property
+    def _snapshot_name(self) -> str:
+        return f"camera/{self.settings.name}"
+
+    def _restore(self) -> None:
+        stored = self._outbox.read_snapshot(self._snapshot_name)
+        try:
+            if stored is not None:
+                self._pipeline.restore(json.loads(stored))
+            if self._reference_file.exists() and self._empty is None:
+                self._pipeline.import_reference(self._reference_file.read_bytes())
+        except (ValueError, OSError, CalibrationError) as error:
+            log.warning("camera_begins_anew", camera=self.settings.name, reason=str(error))
+
+    def _expect_empty(self, start_s: float, end_s: float) -> None:
+        with self._lock:
+            begin = self._now() + timedelta(seconds=start_s)
+            self._calibrate_from(begin, timedelta(seconds=end_s - start_s))
+
+    def _calibrate_from(self, begin: datetime, span: timedelta) -> None:
+        self._pipeline.calibrate_between(begin, begin + span)
+        self._save_reference_at = begin + span
+
+    def _save_reference(self) -> None:
+        self._save_reference_at = None
+        reference = self._pipeline.export_reference()
+        if reference is None:
+            return
+        try:
+            write_whole(self._reference_file, reference)
+        except OSError as error:
+            log.error("reference_not_saved", camera=self.settings.name, reason=error.strerror)

@@ -1,0 +1,133 @@
+"""`edge-agent doctor`: tries each part the agent needs, says what is wrong and how to mend it."""
+
+import socket
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+
+import httpx
+
+from edge_agent.core.desk_zones import ZonesError
+from edge_agent.delivery.health import disk_free_mb
+from edge_agent.delivery.identity import Identity, IdentityError
+from edge_agent.runtime.installed_cameras import read_cameras
+from edge_agent.runtime.sources import make_source, read_zones
+from edge_agent.settings import CameraSettings, EdgeSettings, SettingsError
+from edge_agent.vision.camera import Camera
+from edge_agent.vision.frames import Frame, SourceError
+from event_protocol.enrolment import Enrolment
+
+MIN_FREE_MB = 200
+NETWORK_TIMEOUT_S = 5
+FIRST_FRAME_WITHIN_S = 20
+MAX_CLOCK_OFFSET = timedelta(seconds=5)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One part: what was found, and if it is wrong, what to do."""
+
+    part: str
+    is_ok: bool
+    found: str
+    mend: str = ""
+
+    def __str__(self) -> str:
+        line = f"{'ok  ' if self.is_ok else 'FAIL'}  {self.part}: {self.found}"
+        return line if self.is_ok else f"{line}\n      -> {self.mend}"
+
+
+def examine(settings: EdgeSettings, now: Callable[[], datetime]) -> Iterator[Finding]:
+    """All findings, each as soon as it is known."""
+    folder = settings.directory
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        yield _examine_disk(folder)
+        enrolment = Identity(folder).find_enrolment()
+        cameras = read_cameras(folder, settings.cameras)
+    except OSError as error:
+        yield Finding(
+            "disk", False, f"{folder}: {error.strerror}", "let the agent's user write there"
+        )
+        return
+    except (IdentityError, SettingsError) as error:
+        yield Finding(
+            "stored files", False, str(error), "remove the file, then pair or set up again"
+        )
+        return
+    yield Finding("key", True, f"readable by its owner only, in {folder}")
+    if enrolment is None:
+        yield Finding(
+            "pairing", False, "not paired", "run: edge-agent enrol --server URL --code CODE"
+        )
+    else:
+        yield Finding("pairing", True, f"paired as {enrolment.device}")
+        yield _examine_broker(enrolment)
+        yield from _examine_server(enrolment, now)
+    if not cameras:
+        yield Finding("camera", False, "none is set", "add one under cameras: or in /setup")
+    for camera in cameras:
+        yield _examine_camera(camera, now)
+
+
+def _examine_disk(folder: Path) -> Finding:
+    free_mb = disk_free_mb(folder)
+    found = f"{free_mb} MB free in {folder}"
+    return Finding("disk", free_mb >= MIN_FREE_MB, found, f"free at least {MIN_FREE_MB} MB")
+
+
+def _examine_broker(enrolment: Enrolment) -> Finding:
+    broker = enrolment.broker
+    where = f"{broker.host}:{broker.port}"
+    try:
+        with socket.create_connection((broker.host, broker.port), NETWORK_TIMEOUT_S):
+            return Finding("broker", True, f"{where} takes connections")
+    except OSError as error:
+        return Finding(
+            "broker",
+            False,
+            f"{where}: {error.strerror or error}",
+            "check cable and firewall; nothing is lost meanwhile, the box keeps its events",
+        )
+
+
+def _examine_server(enrolment: Enrolment, now: Callable[[], datetime]) -> Iterator[Finding]:
+    url = enrolment.configuration.public_url
+    try:
+        answer = httpx.head(url, timeout=NETWORK_TIMEOUT_S)
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        yield Finding("server", False, f"{url}: {error}", "check cable, name service and firewall")
+        return
+    yield Finding("server", True, f"{url} answers")
+    try:
+        offset = parsedate_to_datetime(answer.headers["date"]) - now()
+    except (KeyError, ValueError):
+        return  # a server that tells no time: its receipts will
+    seconds = offset.total_seconds()
+    yield Finding(
+        "clock",
+        abs(offset) <= MAX_CLOCK_OFFSET,
+        f"{seconds:+.0f} s from the server's",
+        "switch on time synchronisation (timedatectl set-ntp true)",
+    )
+
+
+def _examine_camera(settings: CameraSettings, now: Callable[[], datetime]) -> Finding:
+    part = f"camera {settings.name}"
+    try:
+        missing = [view.desk for view in settings.desks if not read_zones(settings, view)]
+        camera = Camera(make_source(settings, now), now)
+    except (OSError, ZonesError, SourceError) as error:
+        return Finding(part, False, str(error), "correct the setting that is named")
+    news = camera.next(FIRST_FRAME_WITHIN_S)
+    camera.close()
+    if not isinstance(news, Frame):
+        reason = getattr(news, "reason", None) or getattr(news, "error", None) or "no picture"
+        return Finding(part, False, str(reason), "check power, cable, address and password")
+    if missing:
+        found = f"gives pictures; no zones for {', '.join(missing)}"
+        return Finding(part, False, found, "draw them in /setup/zones")
+    height, width = news.image.shape[:2]
+    return Finding(part, True, f"gives pictures of {width} by {height}")
