@@ -38,7 +38,7 @@ check: lint test ## lint, then test
 lint: $(DEV) ## format, lint, types, import contracts, lock files
 	$(VENV)/bin/ruff format --check $(CODE)
 	$(VENV)/bin/ruff check $(CODE)
-	$(VENV)/bin/mypy
+	$(VENV)/bin/mypy $(CODE)
 	$(VENV)/bin/lint-imports
 	$(PY) -m scripts.check_locks
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from central_server.settings import ServerSettings
 from edge_agent.settings import EdgeSettings
 from event_protocol.asyncapi import make_document
-from scripts import doc_tables
+from scripts import doc_tables, flag_rule_tables
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 
@@ -28,6 +28,11 @@ PARTS: dict[str, dict[str, Callable[[], str]]] = {
     "CONFIGURATION.md": {
         "edge agent": lambda: doc_tables.settings(EdgeSettings),
         "central server": lambda: doc_tables.settings(ServerSettings),
+    },
+    "FLAG_RULES.md": {
+        "rules": flag_rule_tables.overview,
+        "reasons": flag_rule_tables.complaint_reasons,
+        "meanings": flag_rule_tables.meanings,
     },
 }
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from central_server.domain.flags import REGISTRY
 from central_server.settings import ServerSettings
 from edge_agent.settings import EdgeSettings
 from event_protocol.asyncapi import EVENT_MODELS, MODELS_OF_CHANNEL
@@ -40,6 +41,13 @@ def test_every_setting_stands_in_the_configurations_document(repository: Path) -
         for section in models_in(field.annotation):
             for inner in section.model_fields:
                 assert re.search(rf"`{name}(\[\])?\.{inner}[`.\[]", text), f"{name}.{inner}"
+
+
+def test_every_rule_stands_in_the_flag_rules_document(repository: Path) -> None:
+    text = (repository / "docs" / "FLAG_RULES.md").read_text()
+    for code in REGISTRY:
+        assert f"| `{code}` |" in text
+        assert f"### `{code}`\n" in text
 
 
 def test_a_document_without_a_place_for_a_part_is_a_fault() -> None:
