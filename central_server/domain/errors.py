@@ -35,3 +35,15 @@ class ConflictError(DomainError):
     """Somebody was faster: the thing is no longer in the state that was acted on."""
 
     code = "error.conflict"
+
+
+class NotLoggedInError(DomainError):
+    """Nobody is known to be asking; logging in helps."""
+
+    code = "error.not_logged_in"
+
+
+class ForgedRequestError(DomainError):
+    """A change asked for from another site, or with an old page's token."""
+
+    code = "error.forged"

@@ -85,6 +85,14 @@ class UnitScope:
         return unit_id in self.unit_ids
 
 
+@dataclass(frozen=True, slots=True)
+class FlagScope:
+    """Whose flags a viewer may see, and whether complaints and integrity flags are among them."""
+
+    units: UnitScope
+    inspection: bool
+
+
 def subtree(root: UnitId, parents: Mapping[UnitId, UnitId | None]) -> frozenset[UnitId]:
     """`root` and all below it; `parents` maps each unit to its parent. Cycles are cut."""
     children: dict[UnitId | None, list[UnitId]] = {}
@@ -107,6 +115,23 @@ def scope_of(
     if not viewer.may(permission):
         raise NotAllowedError(permission=permission.value)
     return UnitScope(subtree(viewer.unit_id, parents))
+
+
+def flag_scope_of(viewer: Viewer, parents: Mapping[UnitId, UnitId | None]) -> FlagScope:
+    """The flags that the viewer may see; the unit's own chain never sees inspection-only ones."""
+    inspection = viewer.may(Permission.SEE_FLAGS)
+    permission = Permission.SEE_FLAGS if inspection else Permission.SEE_UNIT_FIGURES
+    return FlagScope(scope_of(viewer, permission, parents), inspection)
+
+
+def narrow(scope: UnitScope, root: UnitId, parents: Mapping[UnitId, UnitId | None]) -> UnitScope:
+    """That part of the scope which lies at or below `root`: a filter can only take away."""
+    return UnitScope(scope.unit_ids & subtree(root, parents))
+
+
+def only(scope: UnitScope, unit: UnitId) -> UnitScope:
+    """That one unit of the scope, without what lies below it."""
+    return UnitScope(scope.unit_ids & {unit})
 
 
 def everywhere(unit_ids: Iterable[UnitId]) -> UnitScope:
