@@ -19,8 +19,11 @@ class Lasting(Generic[Value]):
         return self._since
 
     def show(self, value: Value, at: datetime) -> datetime:
-        """`value` shows itself at that time; returns since when it has done so."""
-        if self._since is None or value != self._value:
+        """`value` shows itself at that time; returns since when it has done so.
+
+        A clock that was set back begins a new run: how long the old one lasted is not known.
+        """
+        if self._since is None or value != self._value or at < self._since:
             self._value, self._since = value, at
         return self._since
 

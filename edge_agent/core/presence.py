@@ -86,7 +86,7 @@ class ZoneTracker:
         return statements + self._state_again(reading, at)
 
     def lose_sight(self, since: datetime, at: datetime) -> list[Statement]:
-        """Nothing has been seen since then; `at` is when this became clear."""
+        """Nothing has been seen since then; `at` is when this became clear. May be repeated."""
         statements = self._bridge_gap(at) + self._lose(since, at)
         self._count_time(at, is_seen=False)
         return statements + self._state_again(None, at)
@@ -185,7 +185,7 @@ class ZoneTracker:
     def _say(self, reading: float | None, at: datetime) -> Statement:
         memory = self.memory
         span = at - (memory.stated_at or self._started_at or at)
-        seen = memory.observed / span if span else float(reading is not None)
+        seen = memory.observed / span if span > timedelta() else float(reading is not None)
         is_unknown = memory.state is PresenceState.UNKNOWN
         lasts = is_unknown and memory.since is not None and at - memory.since <= RESUME_WITHIN
         is_open = memory.stay_ended_at is None and (lasts or not is_unknown)
@@ -195,7 +195,7 @@ class ZoneTracker:
             state=memory.state,
             since=memory.since or at,
             confidence=_confidence(memory.state, reading),
-            observed_share=round(min(1.0, seen), 3),
+            observed_share=round(max(0.0, min(1.0, seen)), 3),
             session_id=memory.stay if is_open else None,
         )
         memory.stated_at, memory.observed, self._is_stated = at, timedelta(), True

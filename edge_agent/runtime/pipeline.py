@@ -67,7 +67,10 @@ class DeskPipeline:
         return said
 
     def camera_lost(self, since: datetime, at: datetime) -> list[Statement]:
-        """No frame has come since then; `at` is when this became clear."""
+        """No frame has come since then; `at` is when this became clear.
+
+        Call it again now and then while it lasts, so that presence is stated every five minutes.
+        """
         self.readings = {}
         said = self._camera.observe(CameraState.LOST, at, since)
         for presence in self._presence.values():
@@ -146,7 +149,7 @@ class DeskPipeline:
                 self._observer.calibrate(span.pictures)
 
     def _wants_codes(self, at: datetime) -> bool:
-        if self._codes_read_at is not None and at - self._codes_read_at < READ_CODES_EVERY:
+        if self._codes_read_at is not None and abs(at - self._codes_read_at) < READ_CODES_EVERY:
             return False
         return any(
             zone.role is ZoneRole.CITIZEN and self._presence[desk].may_be_occupied(zone.name)
