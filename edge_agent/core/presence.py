@@ -146,14 +146,13 @@ class ZoneTracker:
     def _change(
         self, state: PresenceState, since: datetime, at: datetime, reading: float | None
     ) -> list[Statement]:
-        memory = self.memory
+        memory, said = self.memory, self._say_unknown_before(since, at)
         if state is PresenceState.OCCUPIED:
             self._begin_stay(since)
         elif state is PresenceState.EMPTY and memory.stay_ended_at is None:
             # Out of a short unknown the stay ended where it was last seen.
             was_unknown = memory.state is PresenceState.UNKNOWN
             memory.stay_ended_at = memory.since if was_unknown else since
-        said = self._say_unknown_before(since, at)
         memory.state, memory.since = state, since
         self._shown.forget()
         return [*said, self._say(reading, at)]
