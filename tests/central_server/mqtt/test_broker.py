@@ -138,6 +138,9 @@ class Peer:
     def __exit__(self, *_: object) -> None:
         self.client.disconnect()
         self.client.loop_stop()
+        # The callbacks close a circle; without it the client gives its sockets back at once.
+        self.client.on_connect = self.client.on_connect_fail = self.client.on_disconnect = None
+        self.client.on_subscribe = self.client.on_message = None
 
 
 @pytest.mark.parametrize(
