@@ -34,13 +34,14 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
-        """A consistent view; whatever is changed in it is dropped."""
+        """A consistent view; what was read stays readable after it, what was changed is dropped."""
         with Session(self.engine, expire_on_commit=False) as session:
             if self.is_sqlite:
                 session.connection().exec_driver_sql("BEGIN")
             try:
                 yield session
             finally:
+                session.expunge_all()  # a rollback would make rows forget what they hold
                 session.rollback()
 
     def close(self) -> None:

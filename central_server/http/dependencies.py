@@ -1,0 +1,136 @@
+"""What routes ask for: who is asking, in which language, what they may see, and proof of intent.
+
+A visit opens no transaction of its own for the route: each route says when it reads or writes.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from hmac import compare_digest
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from fastapi import Depends, Request
+from fastapi.responses import HTMLResponse
+
+from central_server.domain.errors import (
+    ForgedRequestError,
+    NotAllowedError,
+    NotFoundError,
+    NotLoggedInError,
+)
+from central_server.domain.permissions import (
+    FlagScope,
+    Permission,
+    UnitId,
+    UnitScope,
+    Viewer,
+    flag_scope_of,
+    scope_of,
+)
+from central_server.http.language import Language
+from central_server.http.navigation import nav_of
+from central_server.services import accounts
+from central_server.services.context import ServerContext
+from central_server.storage import unit_lists
+from web.pages import render, translate
+
+COOKIE = "onestop_session"
+CSRF_HEADER = "X-CSRF-Token"
+CSRF_FIELD = "csrf_token"
+_SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
+
+
+def server_context(request: Request) -> ServerContext:
+    """The parts that main.py built."""
+    context: ServerContext = request.app.state.context
+    return context
+
+
+Context = Annotated[ServerContext, Depends(server_context)]
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """One request of somebody logged in."""
+
+    context: ServerContext
+    viewer: Viewer
+    csrf_token: str
+    parents: Mapping[UnitId, UnitId | None]  # the tree of units
+    language: str
+    path: str
+
+    def scope(self, permission: Permission) -> UnitScope:
+        """The units for which the viewer holds it; without it there is nothing to be found."""
+        try:
+            return scope_of(self.viewer, permission, self.parents)
+        except NotAllowedError:
+            raise NotFoundError() from None
+
+    def flag_scope(self) -> FlagScope:
+        """The flags that the viewer may see."""
+        try:
+            return flag_scope_of(self.viewer, self.parents)
+        except NotAllowedError:
+            raise NotFoundError() from None
+
+    def page(self, template: str, *, status: int = 200, **values: object) -> HTMLResponse:
+        """A page with the navigation that this viewer may see."""
+        html = render(
+            template,
+            self.language,
+            viewer=self.viewer,
+            may=self.viewer.may,
+            csrf_token=self.csrf_token,
+            nav=nav_of(self.viewer),
+            path=self.path,
+            now=self.context.now(),
+            named=self._named,
+            **values,
+        )
+        return HTMLResponse(html, status_code=status)
+
+    def _named(self, prefix: str, codes: Iterable[str], suffix: str = "") -> list[tuple[str, str]]:
+        """Codes with their words, for a list to choose from."""
+        return [(code, translate(self.language, f"{prefix}{code}{suffix}")) for code in codes]
+
+
+def open_visit(request: Request, context: Context, language: Language) -> Visit:
+    """The visit of whoever the cookie belongs to; `NotLoggedInError` if it opens nothing."""
+    token = request.cookies.get(COOKIE)
+    login = None if token is None else accounts.find_login(context, token)
+    if login is None:
+        raise NotLoggedInError()
+    with context.database.reading() as db:
+        parents = unit_lists.parents(db)
+    return Visit(context, login.viewer, login.csrf_token, parents, language, request.url.path)
+
+
+CurrentVisit = Annotated[Visit, Depends(open_visit)]
+
+
+def require_same_origin(request: Request) -> None:
+    """Refuses a change asked for by another site's page; programs send neither header."""
+    if request.method in _SAFE_METHODS:
+        return
+    origin = request.headers.get("origin")
+    if origin is not None and urlsplit(origin).netloc != request.headers.get("host"):
+        raise ForgedRequestError()
+    if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
+        raise ForgedRequestError()
+
+
+async def require_csrf_token(request: Request, visit: CurrentVisit) -> None:
+    """A change carries the session's token: in the form's field, or in the header from scripts."""
+    if request.method in _SAFE_METHODS:
+        return
+    sent = request.headers.get(CSRF_HEADER)
+    if sent is None and "form" in request.headers.get("content-type", ""):
+        field = (await request.form()).get(CSRF_FIELD)
+        sent = field if isinstance(field, str) else None
+    if sent is None or not compare_digest(sent.encode(), visit.csrf_token.encode()):
+        raise ForgedRequestError()
+
+
+# What every router of logged-in people carries.
+GUARDED = [Depends(require_same_origin), Depends(require_csrf_token)]

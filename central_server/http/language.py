@@ -1,0 +1,43 @@
+"""In which language a page speaks: `?lang=` on any address, remembered in a cookie."""
+
+from typing import Annotated
+
+from fastapi import Depends, Request
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from web.pages import LANGUAGES, choose_language
+
+LANGUAGE_COOKIE = "onestop_language"
+_YEAR_S = 365 * 24 * 3600
+
+
+def page_language(request: Request) -> str:
+    """Asked for by link, remembered, else the browser's, else Vietnamese."""
+    asked = request.query_params.get("lang") or request.cookies.get(LANGUAGE_COOKIE)
+    return choose_language(asked, request.headers.get("accept-language"))
+
+
+Language = Annotated[str, Depends(page_language)]
+
+
+class RememberLanguage:
+    """Plain ASGI: a link with `?lang=` speaks for the pages that follow."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Adds the cookie to the answer; only a language that we speak is ever written."""
+        asked = Request(scope).query_params.get("lang") if scope["type"] == "http" else None
+        if asked not in LANGUAGES:
+            await self._app(scope, receive, send)
+            return
+
+        async def send_with_cookie(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                cookie = f"{LANGUAGE_COOKIE}={asked}; Path=/; Max-Age={_YEAR_S}; SameSite=Lax"
+                MutableHeaders(scope=message).append("Set-Cookie", cookie)
+            await send(message)
+
+        await self._app(scope, receive, send_with_cookie)

@@ -1,0 +1,83 @@
+"""Devices as pages list them, and how far behind each is."""
+
+from dataclasses import dataclass
+
+from sqlmodel import Session, col, select
+
+from central_server.domain.permissions import UnitScope
+from central_server.storage.tables import DeskRow, DeviceRow, StreamRow
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """What of a device's current epoch is not there yet; numbers of events."""
+
+    missing: int = 0  # known to exist, not received
+    waiting: int = 0  # received, not yet projected
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceView:
+    """A device with its desks and its backlog."""
+
+    device: DeviceRow
+    desks: list[DeskRow]
+    backlog: Backlog
+
+
+def list_devices(db: Session, scope: UnitScope) -> list[DeviceView]:
+    """The devices of the scope's units, those that are in trouble first."""
+    query = select(DeviceRow).where(col(DeviceRow.unit_id).in_(scope.unit_ids))
+    devices = db.exec(query.order_by(DeviceRow.device_id)).all()
+    views = _views(db, list(devices))
+    return sorted(views, key=lambda view: HEALTH_ORDER.index(health_of(view.device)))
+
+
+def find_device(db: Session, scope: UnitScope, device_id: str) -> DeviceView | None:
+    """One device, if it belongs to the scope."""
+    device = db.get(DeviceRow, device_id)
+    return None if device is None or device.unit_id not in scope else _views(db, [device])[0]
+
+
+HEALTH_ORDER = ("silent", "offline", "never", "online", "unpaired", "revoked")
+
+
+def health_of(device: DeviceRow) -> str:
+    """One word for how a device is: a key of the catalogue."""
+    if device.revoked_at is not None:
+        return "revoked"
+    if device.public_key is None:
+        return "unpaired"
+    if device.silent_since is not None:
+        return "silent"
+    if device.last_heard_at is None:
+        return "never"
+    return "online" if device.link == "online" else "offline"
+
+
+def _views(db: Session, devices: list[DeviceRow]) -> list[DeviceView]:
+    ids = [device.device_id for device in devices]
+    desks: dict[str, list[DeskRow]] = {}
+    for desk in db.exec(
+        select(DeskRow).where(col(DeskRow.device_id).in_(ids)).order_by(DeskRow.name)
+    ):
+        desks.setdefault(desk.device_id or "", []).append(desk)
+    backlogs = {
+        device: Backlog(max(0, highest - received), max(0, received - projected))
+        for device, highest, received, projected in db.exec(
+            select(
+                StreamRow.device,
+                StreamRow.highest_seen,
+                StreamRow.received_through,
+                StreamRow.projected_through,
+            )
+            .where(col(StreamRow.device).in_(ids))
+            .order_by(col(StreamRow.epoch))  # the latest epoch stands
+        )
+    }
+    return [
+        DeviceView(
+            device, desks.get(device.device_id, []), backlogs.get(device.device_id, Backlog())
+        )
+        for device in devices
+    ]
