@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 POLL_S = 0.1
-STOP_TIMEOUT_S = 10
+STOP_TIMEOUT_S = 10.0
 LOG_TAIL_LINES = 15
 
 
@@ -31,8 +31,9 @@ class ChildDiedError(Exception):
 class Children:
     """As a context: whatever happens inside, nothing of it is left running afterwards."""
 
-    def __init__(self, log_folder: Path) -> None:
+    def __init__(self, log_folder: Path, stop_timeout_s: float = STOP_TIMEOUT_S) -> None:
         self._log_folder = log_folder
+        self._stop_timeout_s = stop_timeout_s
         self._children: list[Child] = []
 
     def start(
@@ -77,7 +78,7 @@ class Children:
         running = [c.process for c in reversed(self._children) if c.process.poll() is None]
         for process in running:
             process.send_signal(signal.SIGTERM)
-        deadline = time.monotonic() + STOP_TIMEOUT_S
+        deadline = time.monotonic() + self._stop_timeout_s
         for process in running:
             try:
                 process.wait(max(0.0, deadline - time.monotonic()))
