@@ -136,9 +136,17 @@ def _schemas() -> dict[str, Any]:
         [(model, "validation") for model in every_model], ref_template=_SCHEMAS + "{model}"
     )
     schemas: dict[str, Any] = document["$defs"]
+    for schema in schemas.values():
+        _require_discriminator(schema)
     for model in SIGNED_MODELS:
         _add_signature(schemas[model.__name__])
     return schemas
+
+
+def _require_discriminator(schema: dict[str, Any]) -> None:
+    """`type` or `kind` has a default for our own code; on the wire it tells messages apart."""
+    told_apart_by = schema.get("properties", {}).keys() & {"type", "kind"}
+    schema["required"] = [*schema.get("required", []), *told_apart_by]
 
 
 def _add_signature(schema: dict[str, Any]) -> None:
@@ -148,4 +156,4 @@ def _add_signature(schema: dict[str, Any]) -> None:
         "description": "Ed25519 (base64) of the server over purpose, device and content.",
         "pattern": "^[A-Za-z0-9+/]{86}==$",
     }
-    schema["required"] = [*schema.get("required", []), "signature"]
+    schema["required"] = [*schema["required"], "signature"]

@@ -49,6 +49,9 @@ def test_every_example_is_valid_against_its_schema(name: str) -> None:
     validator = jsonschema.Draft202012Validator(schema)
     validator.validate(EXAMPLES[name])
     assert not validator.is_valid(EXAMPLES[name] | {"unheard_of": 1})
+    for needed in EXAMPLES[name].keys() & {"type", "kind", "signature"}:
+        without = {key: value for key, value in EXAMPLES[name].items() if key != needed}
+        assert not validator.is_valid(without)
 
 
 def test_every_example_is_what_the_programs_read() -> None:

@@ -315,6 +315,15 @@ def test_of_a_name_given_twice_the_last_counts() -> None:
     assert decoded.body == canonical_bytes(orjson.loads(decoded.body))
 
 
+@pytest.mark.parametrize("name", ["specversion", "datacontenttype", "dataschema"])
+def test_an_attribute_with_one_possible_value_may_be_left_out(name: str) -> None:
+    fields = orjson.loads(presence())
+    del fields[name]
+    decoded = decode_event(DEVICE, orjson.dumps(fields))
+    assert isinstance(decoded, Accepted)
+    assert name.encode() not in decoded.body
+
+
 def test_times_are_kept_in_utc_and_whole_milliseconds() -> None:
     decoded = decode_event(DEVICE, presence(time="2026-01-05T08:30:00.123999+07:00"))
     assert isinstance(decoded, Accepted)

@@ -65,6 +65,7 @@ def test_equal_ratings_have_different_digests() -> None:
             "not the one that the chained digest names",
         ),
     ],
+    ids=["nothing", "other key", "no base64", "no ASCII", "cut", "no JSON", "no content", "other"],
 )
 def test_what_cant_be_opened_says_why(sealed: str, reason: str) -> None:
     with pytest.raises(SealError, match=reason):
