@@ -2,6 +2,10 @@
 
 from pathlib import Path
 
+from central_server.domain.flags import REGISTRY
+from central_server.domain.rules import parse_rules
+from edge_agent.settings import load_settings
+
 
 def test_every_configuration_file_is_named_by_a_test(repository: Path) -> None:
     tests = "\n".join(
@@ -15,3 +19,14 @@ def test_every_configuration_file_is_named_by_a_test(repository: Path) -> None:
         if path.is_file() and path.name not in tests
     }
     assert unread == set()
+
+
+def test_the_edge_agents_sample_is_taken(repository: Path) -> None:
+    sample = load_settings(repository / "configs" / "edge_agent.example.yaml")
+    assert [zone.role for zone in sample.cameras[0].desks[0].read_zones()] == ["citizen", "officer"]
+
+
+def test_the_shipped_rules_are_taken_and_name_every_rule(repository: Path) -> None:
+    path = repository / "configs" / "flag_rules.yaml"
+    shipped = parse_rules(path.read_text(), path.name)
+    assert set(type(shipped.rules).model_fields) == set(REGISTRY)
