@@ -12,6 +12,7 @@ from central_server.http import (
     api_sessions,
     audit,
     devices,
+    enrolment,
     error_pages,
     flags,
     health,
@@ -73,5 +74,6 @@ def make_internal_app(
         app.include_router(pages.router)
     for api in (api_login, api_flags, api_sessions, api_places):
         app.include_router(api.router, prefix="/api/v1")
+    app.include_router(enrolment.router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     return app
