@@ -130,6 +130,7 @@ class Uplink:
             retain=True,
         )
         client.on_connect = self._on_connect
+        client.on_connect_fail = self._on_connect_fail
         client.on_disconnect = self._on_disconnect
         client.on_message = self._on_message
         return client
@@ -156,6 +157,9 @@ class Uplink:
         log.info("broker_connected", session_present=flags.session_present)
         self._connected.set()
         self._outbox.changed.set()
+
+    def _on_connect_fail(self, _client: Client, _userdata: object) -> None:
+        log.warning("broker_unreachable", host=self._broker.host, port=self._broker.port)
 
     def _on_disconnect(
         self,

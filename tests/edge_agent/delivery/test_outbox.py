@@ -1,9 +1,7 @@
 """What the outbox promises: one transaction, one chain, and only receipts empty it."""
 
-import resource
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
@@ -27,6 +25,7 @@ from event_protocol.events import (
 from event_protocol.messages import Receipt
 from event_protocol.names import NO_HASH, DeskId, DeviceId
 from event_protocol.signing import checkpoint_statement, is_signed, sign
+from tests.processes.full_disk import no_file_grows_beyond
 
 DEVICE = DeviceId("box-1")
 DESK = DeskId("desk-1")
@@ -287,17 +286,6 @@ def test_another_device_gets_an_outbox_of_its_own(tmp_path: Path, clock: Clock) 
     clock.at += timedelta(seconds=2)
     with Outbox(tmp_path, DeviceId("box-2"), sign_head, clock) as other:
         assert (other.depth, other.previous_head, other.last_run) == (0, None, LastRun.FIRST)
-
-
-@contextmanager
-def no_file_grows_beyond(size: int) -> Iterator[None]:
-    """The kernel refuses to write past `size`, as it does on a full disk."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def test_a_full_disk_is_refused_visibly_and_recovers_by_itself(
