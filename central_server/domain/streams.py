@@ -74,6 +74,13 @@ class Stream:
     broken: Flag | None = None  # the chain's break that the next event may continue
 
 
+def may_speak_for(device: str, device_unit: str, desk_device: str | None, desk_unit: str) -> bool:
+    """Whether what a device says of a desk is a fact: it serves it, or is of the same unit (a desk
+    that another box took over since). Nobody can invent another unit's sessions.
+    """
+    return device == desk_device or desk_unit == device_unit
+
+
 _STREAM: TypeAdapter[Stream] = TypeAdapter(Stream)
 
 

@@ -1,0 +1,250 @@
+"""Streams to what is derived: reads new events, lets the domain fold them, writes the changes.
+
+A stream's fold, its position and what it derived are written in one transaction. What can't be
+continued (late events behind a gap that was given up, other rules, another registry) is folded
+again from the start; what then no longer follows is dropped, and flags are withdrawn.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from central_server.domain.flags import Place
+from central_server.domain.streams import (
+    FEEDBACK_TYPES,
+    DeskSetting,
+    Setting,
+    StreamEvent,
+    StreamFold,
+    dump_stream,
+    load_stream,
+    may_speak_for,
+)
+from central_server.services import derived_rows, feedback_projector
+from central_server.services.derived_rows import Row
+from central_server.services.feedback_projector import SaidAt
+from central_server.services.projection_run import Run, withdraw_flags, write_flags
+from central_server.storage import projection, registry
+from central_server.storage.projection import StreamPosition
+from central_server.storage.streams import Stream
+
+# Flags that other logs raise about a stream are not the fold's to withdraw.
+_FROM_ELSEWHERE = frozenset({"complaint", "device_silent"})
+
+
+@dataclass(slots=True)
+class _Batch:
+    """What all streams of one run changed together."""
+
+    sessions: list[Row] = field(default_factory=list)
+    days: list[Row] = field(default_factory=list)
+    feedback: list[SaidAt] = field(default_factory=list)
+    earliest: dict[str, datetime] = field(default_factory=dict)  # changed sessions, by desk
+    refolded: bool = False
+
+
+def project(run: Run, streams: Iterable[Stream]) -> None:
+    """Projects what is new in those streams; the caller's transaction makes it one step."""
+    positions = projection.lock_streams(run.db, streams)
+    settings = _read_registry(run, positions)
+    batch = _Batch()
+    easy: list[StreamPosition] = []
+    for position in positions:
+        if position.must_refold or _is_other_registry(position, settings[position.device]):
+            _refold(run, position, settings[position.device], batch)
+        elif position.superseded_by is not None:
+            if position.highest_seen > position.projected_through:
+                _refold(run, position, settings[position.device], batch)
+        elif position.given_up:
+            _continue(run, position, settings[position.device], None, batch)
+        elif position.received_through > position.projected_through:
+            easy.append(position)
+    _project_easy(run, easy, settings, batch)
+    _write(run, positions, batch)
+    desks = {desk for known in settings.values() for desk in known.desks}
+    feedback_projector.project(run, batch.feedback, desks, batch.earliest)
+
+
+def _project_easy(
+    run: Run, positions: list[StreamPosition], settings: dict[str, "_Known"], batch: _Batch
+) -> None:
+    by_stream = {(one.device, one.epoch): one for one in positions}
+    if by_stream:
+        for stream, events in projection.read_new(run.db, list(by_stream)):
+            _continue(run, by_stream[stream], settings[stream[0]], events, batch)
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What the registry says of a device: the part that the fold depends on, and its key."""
+
+    unit_id: str
+    desks: dict[str, DeskSetting]
+    public_key: bytes | None
+    paired_at: datetime | None
+
+    def snapshot(self) -> Row:
+        return {"unit_id": self.unit_id, "desks": {k: list(v) for k, v in self.desks.items()}}
+
+
+def _read_registry(run: Run, positions: Iterable[StreamPosition]) -> dict[str, _Known]:
+    """Each device's setting: it may speak for the desks that it serves, and for its own unit's."""
+    devices = {row.device_id: row for row in registry.list_devices(run.db)}
+    found: dict[str, _Known] = {}
+    all_desks = registry.list_desks(run.db)
+    for device in {position.device for position in positions}:
+        row = devices.get(device)
+        unit_id = row.unit_id if row else ""
+        desks = {
+            desk.desk_id: DeskSetting(desk.unit_id, desk.schedule)
+            for desk in all_desks
+            if may_speak_for(device, unit_id, desk.device_id, desk.unit_id)
+        }
+        key = bytes.fromhex(row.public_key) if row and row.public_key else None
+        found[device] = _Known(unit_id, desks, key, row.paired_at if row else None)
+    return found
+
+
+def _is_other_registry(position: StreamPosition, known: _Known) -> bool:
+    return bool(position.state) and position.state["registry"] != known.snapshot()
+
+
+def _continue(
+    run: Run,
+    position: StreamPosition,
+    known: _Known,
+    events: list[StreamEvent] | None,
+    batch: _Batch,
+) -> None:
+    fold = _open_fold(run, position, known)
+    _advance(run, fold, position, events, batch)
+    _collect(run, fold, position, known, batch)
+    write_flags(run, fold.changes.flags.values())
+
+
+def _refold(run: Run, position: StreamPosition, known: _Known, batch: _Batch) -> None:
+    stream = (position.device, position.epoch)
+    position.state, position.projected_through, position.must_refold = {}, 0, False
+    fold = _open_fold(run, position, known)
+    _advance(run, fold, position, None, batch)
+    if position.superseded_by is not None:
+        fold.close()
+    _collect(run, fold, position, known, batch)
+    sessions, days = fold.changes.sessions, fold.changes.days
+    gone = [
+        row
+        for row in projection.rows_of_stream(run.db, projection.SESSION, stream)
+        if row["session_id"] not in sessions
+    ]
+    for row in gone:
+        _note_change(batch, row["desk"], row["arrived_at"])
+    projection.drop_rows(run.db, projection.SESSION, gone)
+    projection.drop_rows(
+        run.db,
+        projection.DESK_DAY,
+        [
+            row
+            for row in projection.rows_of_stream(run.db, projection.DESK_DAY, stream)
+            if (row["desk"], row["day"]) not in days
+        ],
+    )
+    write_flags(run, fold.changes.flags.values())
+    withdraw_flags(
+        run,
+        [
+            row
+            for row in projection.rows_of_stream(run.db, projection.FLAG, stream)
+            if row["flag_id"] not in fold.changes.flags
+            and row["rule"] not in _FROM_ELSEWHERE
+            and row["state"] != "withdrawn"
+            and row["facts"].get("cause") != "incident"
+        ],
+    )
+
+
+def _open_fold(run: Run, position: StreamPosition, known: _Known) -> StreamFold:
+    setting = Setting(
+        position.device,
+        position.epoch,
+        known.unit_id,
+        known.desks,
+        run.rules,
+        known.public_key,
+        known.paired_at,
+    )
+    return StreamFold(load_stream(position.state.get("fold", {})), setting)
+
+
+def _advance(
+    run: Run,
+    fold: StreamFold,
+    position: StreamPosition,
+    events: Iterable[StreamEvent] | None,
+    batch: _Batch,
+) -> None:
+    """Folds `events`, or all that the table holds without a hole but for those given up."""
+    stream = (position.device, position.epoch)
+    if events is None:
+        after = position.projected_through
+        events = projection.read_from(run.db, stream, after)
+    given_up = sorted((first, last) for first, last in position.given_up)
+    for event in events:
+        if event.sequence != fold.stream.sequence + 1 and not _bridge(
+            fold, given_up, event.sequence - 1
+        ):
+            break
+        fold.advance(event)
+        if event.type in FEEDBACK_TYPES:
+            batch.feedback.append(SaidAt(position.device, position.epoch, event.sequence))
+    else:
+        # The end of a chain that was cut off has nothing behind it.
+        if given_up and given_up[-1][0] == fold.stream.sequence + 1:
+            fold.skip(*given_up[-1])
+
+
+def _bridge(fold: StreamFold, given_up: list[tuple[int, int]], until: int) -> bool:
+    """Skips to `until` if every position up to it was given up; whether it was."""
+    first = fold.stream.sequence + 1
+    covered = fold.stream.sequence
+    for begin, end in given_up:
+        if begin <= covered + 1:
+            covered = max(covered, end)
+    if covered < until:
+        return False
+    fold.skip(first, until)
+    return True
+
+
+def _collect(
+    run: Run, fold: StreamFold, position: StreamPosition, known: _Known, batch: _Batch
+) -> None:
+    place = Place(known.unit_id, position.device, position.epoch)
+    for desk, session in fold.changes.sessions.values():
+        at_desk = Place(known.desks[desk].unit_id, place.device, place.epoch, desk)
+        batch.sessions.append(derived_rows.session_row(session, desk, at_desk))
+        _note_change(batch, desk, session.arrived_at)
+    for (desk, day), tally in fold.changes.days.items():
+        at_desk = Place(known.desks[desk].unit_id, place.device, place.epoch, desk)
+        batch.days.append(derived_rows.desk_day_row(day, tally, desk, at_desk))
+    position.projected_through = fold.stream.sequence
+    position.projected_at = fold.stream.latest
+    position.state = {"registry": known.snapshot(), "fold": dump_stream(fold.stream)}
+
+
+def _note_change(batch: _Batch, desk: str, arrived_at: datetime) -> None:
+    batch.earliest[desk] = min(batch.earliest.get(desk, arrived_at), arrived_at)
+
+
+def _write(run: Run, positions: list[StreamPosition], batch: _Batch) -> None:
+    db = run.db
+    projection.upsert(db, projection.SESSION, batch.sessions, only_of_stream=True)
+    projection.upsert(db, projection.DESK_DAY, batch.days)
+    projection.save_streams(db, positions)
+
+
+def in_groups(streams: Iterable[Stream], size: int) -> Iterator[list[Any]]:
+    """The streams in order, so many at a time."""
+    ordered = sorted(set(streams))
+    for start in range(0, len(ordered), size):
+        yield ordered[start : start + size]

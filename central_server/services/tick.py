@@ -1,0 +1,99 @@
+"""What only the passing of time shows: silence, gaps that stay open, epochs that were left behind.
+
+The clock is read here and nowhere else in what is derived: each observation becomes an entry of the
+server's log, and the log alone is projected. Called every few seconds; doing so twice adds nothing.
+"""
+
+from datetime import datetime, timedelta
+
+import orjson
+from sqlmodel import Session
+
+from central_server.domain.rules import RuleSet
+from central_server.domain.server_log import (
+    DeviceFellSilent,
+    DeviceHeardAgain,
+    GapGivenUp,
+    StreamSuperseded,
+)
+from central_server.services import projector
+from central_server.services.context import ServerContext
+from central_server.storage import registry, server_log, watches
+from central_server.storage.tables import DeskRow, DeviceRow
+
+
+def tick(context: ServerContext, listening_since: datetime) -> None:
+    """Writes down what is to be noticed now, and projects it and whatever was left behind.
+
+    `listening_since`: when this server began to hear its devices (its start, or the broker's
+    return). For the time before, it can't tell a silent device from its own absence.
+    """
+    with context.database.transaction() as db:
+        run = projector.open_run(db, context)
+        rules = run.rules.at(run.now)
+        _notice_silence(db, rules, run.now, listening_since)
+        _give_up_gaps(db, run.now, timedelta(minutes=context.settings.ingest.gap_limit_minutes))
+        _notice_new_epochs(db, run.now)
+    projector.project_behind(context)
+
+
+def _notice_silence(db: Session, rules: RuleSet, now: datetime, listening_since: datetime) -> None:
+    desks: dict[str, list[DeskRow]] = {}
+    for desk in registry.list_desks(db):
+        if desk.device_id is not None:
+            desks.setdefault(desk.device_id, []).append(desk)
+    for device in registry.list_paired(db):
+        if device.silent_since is not None:
+            _notice_return(db, device, now)
+        elif device.last_heard_at is not None and rules.rules.device_silent.enabled:
+            quiet_from = max(device.last_heard_at, listening_since)
+            open_s = max(
+                (
+                    rules.calendar(desk.schedule).open_seconds(quiet_from, now)
+                    for desk in desks.get(device.device_id, [])
+                    if quiet_from < now
+                ),
+                default=0.0,
+            )
+            if open_s >= rules.rules.device_silent.threshold_s:
+                device.silent_since = quiet_from
+                entry = DeviceFellSilent(device=device.device_id, since=quiet_from)
+                server_log.append(db, entry, at=now)
+
+
+def _notice_return(db: Session, device: DeviceRow, now: datetime) -> None:
+    silent_since, heard_at = device.silent_since, device.last_heard_at
+    if silent_since is None or heard_at is None or heard_at <= silent_since:
+        return
+    device.silent_since = None
+    entry = DeviceHeardAgain(device=device.device_id, at=heard_at, silent_since=silent_since)
+    server_log.append(db, entry, at=now)
+
+
+def _give_up_gaps(db: Session, now: datetime, limit: timedelta) -> None:
+    for hole in watches.list_holes(db, waiting_since=now - limit):
+        server_log.append(db, GapGivenUp(**hole._asdict()), at=now)
+
+
+def _notice_new_epochs(db: Session, now: datetime) -> None:
+    """The old epoch's outbox is gone: what its successor says was its end, and is missing here,
+    can't come any more.
+    """
+    for left in watches.list_left_epochs(db):
+        entry = StreamSuperseded(
+            device=left.device, epoch=left.epoch, by_epoch=left.by_epoch, at=left.at
+        )
+        server_log.append(db, entry, at=now)
+        last = _last_of_epoch(left.body, left.epoch)
+        if last > left.highest_seen:
+            missing = GapGivenUp(
+                device=left.device, epoch=left.epoch, first=left.highest_seen + 1, last=last
+            )
+            server_log.append(db, missing, at=now)
+
+
+def _last_of_epoch(first_event: bytes, epoch: int) -> int:
+    """Where the epoch ended, as the first event of the next one says; 0 if it says nothing."""
+    data = orjson.loads(first_event).get("data") or {}
+    head = data.get("previous_epoch") or {}
+    return int(head["sequence"]) if head.get("epoch") == epoch else 0

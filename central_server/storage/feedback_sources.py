@@ -1,0 +1,176 @@
+"""Where feedback comes from and what it may meet: its events, the desk's sessions and progress."""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import orjson
+from sqlalchemy import ColumnElement, and_, func, or_
+from sqlmodel import Session, col, select
+
+from central_server.domain.flags import Place
+from central_server.domain.streams import may_speak_for
+from central_server.storage.tables import (
+    DeskRow,
+    DeviceRow,
+    EventRow,
+    FeedbackRow,
+    SessionRow,
+    StreamRow,
+)
+from event_protocol.names import floor_to_quarter
+
+SUBMITTED = "onestop.feedback.submitted"
+AMENDED = "onestop.feedback.amended"
+# Forms are open for an hour; an amendment that comes much later belongs to nobody's visit.
+_AMENDED_WITHIN = timedelta(hours=2)
+_QUARTER = timedelta(minutes=15)
+_SLACK = timedelta(minutes=20)  # a quarter of an hour and the three minutes after a session
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceFeedback:
+    """Feedback as a device told it; `versions`: (sealed, body), the first tap first."""
+
+    feedback_id: str
+    device: str
+    desk: str | None  # as the event says
+    channel: str
+    quarter_at: datetime
+    versions: tuple[tuple[str | None, bytes], ...]
+
+
+def find_said(db: Session, said: Iterable[tuple[str, int, int]]) -> list[DeviceFeedback]:
+    """The feedback that these positions begin or amend; each once, in their order."""
+    found: dict[str, DeviceFeedback] = {}
+    for place in said:
+        row = db.get(EventRow, place)
+        first = row if row is None or row.type == SUBMITTED else _first_of(db, row)
+        if first is not None and first.event_id is not None:
+            found[first.event_id] = _with_versions(db, first)
+    return list(found.values())
+
+
+def find_by_row(db: Session, row: Mapping[str, Any]) -> DeviceFeedback | None:
+    """The events behind a feedback row that a device's event made."""
+    begin: datetime = row["quarter_at"]
+    first = db.exec(
+        select(EventRow).where(
+            EventRow.desk == row["desk"],
+            col(EventRow.time) >= begin,
+            col(EventRow.time) < begin + _QUARTER,
+            EventRow.type == SUBMITTED,
+            EventRow.event_id == row["feedback_id"],
+        )
+    ).first()
+    return None if first is None else _with_versions(db, first)
+
+
+def list_affected(
+    db: Session, desks: Collection[str], earliest_change: Mapping[str, datetime]
+) -> list[dict[str, Any]]:
+    """Feedback at those desks that waits for a session, or whose sessions may have changed."""
+    affected: list[ColumnElement[bool]] = [
+        and_(col(FeedbackRow.desk) == desk, col(FeedbackRow.quarter_at) >= since - _SLACK)
+        for desk, since in earliest_change.items()
+    ]
+    waiting = and_(col(FeedbackRow.match) == "pending", col(FeedbackRow.desk).in_(sorted(desks)))
+    found: dict[str, dict[str, Any]] = {}
+    for condition in (waiting, *_in_lots(affected)):
+        statement = select(FeedbackRow.feedback_id, FeedbackRow.desk, FeedbackRow.quarter_at)
+        for feedback_id, desk, quarter_at in db.exec(statement.where(condition)):
+            found[feedback_id] = {
+                "feedback_id": feedback_id,
+                "desk": desk,
+                "quarter_at": quarter_at,
+            }
+    return [found[name] for name in sorted(found)]
+
+
+def list_stays(
+    db: Session, desk: str, at: datetime, within: timedelta, named: str | None
+) -> list[tuple[str, datetime, datetime | None]]:
+    """The desk's sessions (id, arrival, end) around `at`, and the one named."""
+    around = and_(
+        col(SessionRow.arrived_at) <= at,
+        or_(col(SessionRow.ended_at).is_(None), col(SessionRow.ended_at) >= at - within),
+    )
+    statement = select(SessionRow.session_id, SessionRow.arrived_at, SessionRow.ended_at).where(
+        SessionRow.desk == desk, or_(around, col(SessionRow.session_id) == named)
+    )
+    return [
+        (one, begin, end) for one, begin, end in db.exec(statement.order_by(SessionRow.session_id))
+    ]
+
+
+def is_watched(db: Session, desk: str) -> bool:
+    """Whether a device watches the desk: only then may a session of it still come."""
+    row = db.get(DeskRow, desk)
+    return row is not None and row.device_id is not None
+
+
+def projected_until(db: Session, desk: str) -> datetime | None:
+    """The event time up to which the desk's device is projected."""
+    statement = (
+        select(func.max(StreamRow.projected_at))
+        .join(DeskRow, col(DeskRow.device_id) == col(StreamRow.device))
+        .where(DeskRow.desk_id == desk)
+    )
+    return db.exec(statement).first()
+
+
+def place_of(db: Session, said: DeviceFeedback) -> Place:
+    """Whom it concerns; a desk that the device may not speak for is left out."""
+    device = db.get(DeviceRow, said.device)
+    unit_id = device.unit_id if device else ""
+    desk = db.get(DeskRow, said.desk) if said.desk else None
+    if desk is None or not may_speak_for(said.device, unit_id, desk.device_id, desk.unit_id):
+        return Place(unit_id, said.device)
+    return Place(desk.unit_id, said.device, None, desk.desk_id)
+
+
+def _first_of(db: Session, amendment: EventRow) -> EventRow | None:
+    if amendment.type != AMENDED:
+        return None
+    return db.exec(
+        select(EventRow).where(
+            EventRow.device == amendment.device,
+            EventRow.event_id == str(UUID(orjson.loads(amendment.body)["data"]["amends"])),
+            EventRow.type == SUBMITTED,
+        )
+    ).first()
+
+
+def _with_versions(db: Session, first: EventRow) -> DeviceFeedback:
+    begin = first.time or first.received_at
+    amendments = db.exec(
+        select(EventRow)
+        .where(
+            EventRow.desk == first.desk,
+            col(EventRow.time) >= begin,
+            col(EventRow.time) <= begin + _AMENDED_WITHIN,
+            EventRow.type == AMENDED,
+            EventRow.device == first.device,
+        )
+        .order_by(col(EventRow.epoch), col(EventRow.sequence))
+    )
+    data = orjson.loads(first.body)["data"]
+    rows = [first, *(row for row in amendments if _amends(row) == first.event_id)]
+    return DeviceFeedback(
+        feedback_id=first.event_id or "",
+        device=first.device,
+        desk=first.desk,
+        channel=data["channel"],
+        quarter_at=floor_to_quarter(begin),
+        versions=tuple((row.sealed, row.body) for row in rows),
+    )
+
+
+def _amends(row: EventRow) -> str:
+    return str(orjson.loads(row.body)["data"]["amends"])
+
+
+def _in_lots(conditions: list[ColumnElement[bool]]) -> list[ColumnElement[bool]]:
+    return [or_(*conditions[start : start + 100]) for start in range(0, len(conditions), 100)]

@@ -1,0 +1,264 @@
+"""What the projector reads and writes, in batches: streams, their events, and what is derived.
+
+Rows are plain mappings here (SQLAlchemy Core): object by object was measured 16 times slower.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import groupby, islice
+from typing import Any
+
+from sqlalchemy import Table, and_, bindparam, delete, insert, or_, select, tuple_, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlmodel import Session
+
+from central_server.domain.streams import StreamEvent
+from central_server.storage.streams import Stream
+from central_server.storage.tables import (
+    DeskDayRow,
+    EventRow,
+    FeedbackRow,
+    FlagFeedRow,
+    FlagRow,
+    RuleSetRow,
+    SessionRow,
+    StreamRow,
+)
+
+_EVENT: Table = EventRow.__table__  # type: ignore[attr-defined]
+_STREAM: Table = StreamRow.__table__  # type: ignore[attr-defined]
+SESSION: Table = SessionRow.__table__  # type: ignore[attr-defined]
+FLAG: Table = FlagRow.__table__  # type: ignore[attr-defined]
+FEEDBACK: Table = FeedbackRow.__table__  # type: ignore[attr-defined]
+DESK_DAY: Table = DeskDayRow.__table__  # type: ignore[attr-defined]
+RULE_SET: Table = RuleSetRow.__table__  # type: ignore[attr-defined]
+_FEED: Table = FlagFeedRow.__table__  # type: ignore[attr-defined]
+DERIVED = (SESSION, FLAG, FEEDBACK, DESK_DAY, RULE_SET)
+
+_KEY = (_STREAM.c.device, _STREAM.c.epoch)
+_EVENT_COLUMNS = [_EVENT.c[name] for name in StreamEvent._fields]
+_ROWS_AT_ONCE = 2000
+_ASKED_AT_ONCE = 500
+
+Row = Mapping[str, Any]
+
+
+@dataclass(slots=True)
+class StreamPosition:
+    """How far a stream is received and projected; ingest owns the first three columns."""
+
+    device: str
+    epoch: int
+    received_through: int
+    highest_seen: int
+    given_up: list[list[int]]
+    projected_through: int
+    projected_at: datetime | None
+    superseded_by: int | None
+    state: dict[str, Any]
+    must_refold: bool
+
+
+_POSITION = tuple(StreamPosition.__dataclass_fields__)
+_OWNED = ("projected_through", "projected_at", "superseded_by", "state", "must_refold", "given_up")
+
+
+def lock_streams(db: Session, streams: Iterable[Stream]) -> list[StreamPosition]:
+    """Those streams' positions in order, locked until the transaction ends."""
+    condition = tuple_(*_KEY).in_(sorted(set(streams)))
+    return _positions(db, select(*_columns()).where(condition).with_for_update())
+
+
+def list_streams(db: Session) -> list[Stream]:
+    """All streams of devices, in order."""
+    found = db.connection().execute(select(*_KEY).where(_STREAM.c.highest_seen > 0).order_by(*_KEY))
+    return [(device, epoch) for device, epoch in found]
+
+
+def list_behind(db: Session) -> list[Stream]:
+    """Streams with events beyond what is projected (some may wait for a gap), or to be refolded."""
+    condition = or_(_STREAM.c.highest_seen > _STREAM.c.projected_through, _STREAM.c.must_refold)
+    found = db.connection().execute(select(*_KEY).where(condition).order_by(*_KEY))
+    return [(device, epoch) for device, epoch in found]
+
+
+def save_streams(db: Session, positions: Sequence[StreamPosition]) -> None:
+    """Writes the projector's columns."""
+    if positions:
+        statement = (
+            update(_STREAM)
+            .where(_STREAM.c.device == bindparam("_device"), _STREAM.c.epoch == bindparam("_epoch"))
+            .values({name: bindparam(f"_{name}") for name in _OWNED})
+        )
+        fields = ("device", "epoch", *_OWNED)
+        values = [{f"_{name}": getattr(row, name) for name in fields} for row in positions]
+        db.connection().execute(statement, values)
+
+
+def open_position(db: Session, device: str, epoch: int) -> int:
+    """How far a log that is not a device's is projected, locked; made at its first use."""
+    insert = sqlite.insert if db.get_bind().dialect.name == "sqlite" else postgresql.insert
+    empty = StreamRow(device=device, epoch=epoch).model_dump()
+    statement = select(_STREAM.c.projected_through).where(
+        _STREAM.c.device == device, _STREAM.c.epoch == epoch
+    )
+    found = db.connection().execute(statement.with_for_update()).scalar()
+    if found is None:
+        db.connection().execute(insert(_STREAM).on_conflict_do_nothing(), [empty])
+        found = db.connection().execute(statement.with_for_update()).scalar_one()
+    return int(found)
+
+
+def save_position(db: Session, device: str, epoch: int, through: int) -> None:
+    """How far that log is projected now."""
+    _change(db, device, epoch, projected_through=through, received_through=through)
+
+
+def add_given_up(db: Session, device: str, epoch: int, first: int, last: int) -> bool:
+    """Those positions will be stepped over; whether that is new."""
+    given_up = [list(one) for one in _read_given_up(db, device, epoch)]
+    if [first, last] in given_up:
+        return False
+    _change(db, device, epoch, given_up=sorted([*given_up, [first, last]]))
+    return True
+
+
+def mark_superseded(db: Session, device: str, epoch: int, by_epoch: int) -> bool:
+    """The device has opened a new epoch; whether that is new."""
+    statement = select(_STREAM.c.superseded_by).where(
+        _STREAM.c.device == device, _STREAM.c.epoch == epoch
+    )
+    if db.connection().execute(statement).scalar() is not None:
+        return False
+    _change(db, device, epoch, superseded_by=by_epoch, must_refold=True)
+    return True
+
+
+def _read_given_up(db: Session, device: str, epoch: int) -> list[list[int]]:
+    statement = select(_STREAM.c.given_up).where(
+        _STREAM.c.device == device, _STREAM.c.epoch == epoch
+    )
+    return db.connection().execute(statement).scalar() or []
+
+
+def _change(db: Session, device: str, epoch: int, **values: Any) -> None:
+    statement = update(_STREAM).where(_STREAM.c.device == device, _STREAM.c.epoch == epoch)
+    db.connection().execute(statement.values(values))
+
+
+def mark_refold(db: Session, from_time: datetime) -> None:
+    """Streams that were projected to that event time or beyond are to be derived anew."""
+    statement = update(_STREAM).where(_STREAM.c.projected_at >= from_time)
+    db.connection().execute(statement.values(must_refold=True))
+
+
+def forget_projection(db: Session) -> None:
+    """Drops all that is derived: sessions, flags, feedback, days, rule sets, each stream's fold."""
+    for table in DERIVED:
+        db.connection().execute(delete(table))
+    fresh: dict[str, Any] = {
+        "projected_through": 0,
+        "projected_at": None,
+        "superseded_by": None,
+        "state": {},
+        "must_refold": False,
+        "given_up": [],
+    }
+    db.connection().execute(update(_STREAM).values(fresh))
+
+
+def read_new(db: Session, streams: Sequence[Stream]) -> Iterator[tuple[Stream, list[StreamEvent]]]:
+    """Each stream's received but not yet projected events, of the contiguous prefix."""
+    joined = _EVENT.join(
+        _STREAM, and_(_EVENT.c.device == _STREAM.c.device, _EVENT.c.epoch == _STREAM.c.epoch)
+    )
+    key = (_EVENT.c.device, _EVENT.c.epoch)
+    statement = (
+        select(*key, *_EVENT_COLUMNS)
+        .select_from(joined)
+        .where(
+            tuple_(*_KEY).in_(streams),
+            _EVENT.c.sequence > _STREAM.c.projected_through,
+            _EVENT.c.sequence <= _STREAM.c.received_through,
+        )
+        .order_by(*key, _EVENT.c.sequence)
+        .execution_options(yield_per=_ROWS_AT_ONCE)
+    )
+    with db.connection().execute(statement) as rows:
+        for stream, of_stream in groupby(rows, key=lambda row: (row[0], row[1])):
+            yield stream, [StreamEvent._make(row[2:]) for row in of_stream]
+
+
+def read_from(db: Session, stream: Stream, after: int) -> Iterator[StreamEvent]:
+    """One stream's events behind that position in order, whatever is missing between them."""
+    statement = (
+        select(*_EVENT_COLUMNS)
+        .where(_EVENT.c.device == stream[0], _EVENT.c.epoch == stream[1])
+        .where(_EVENT.c.sequence > after)
+        .order_by(_EVENT.c.sequence)
+        .execution_options(yield_per=_ROWS_AT_ONCE)
+    )
+    with db.connection().execute(statement) as rows:
+        for row in rows:
+            yield StreamEvent._make(row)
+
+
+def upsert(db: Session, table: Table, rows: Iterable[Row], *, only_of_stream: bool = False) -> None:
+    """Inserts rows or replaces them by primary key.
+
+    `only_of_stream`: a row that another stream has made stays as it is.
+    """
+    left = iter(rows)
+    insert = sqlite.insert if db.get_bind().dialect.name == "sqlite" else postgresql.insert
+    while some := list(islice(left, _ROWS_AT_ONCE)):
+        statement = insert(table)
+        keys = [column.name for column in table.primary_key]
+        new = statement.excluded
+        values = {c.name: new[c.name] for c in table.columns if c.name not in keys}
+        where = None
+        if only_of_stream:
+            where = and_(table.c.device == new.device, table.c.epoch == new.epoch)
+        conflict = statement.on_conflict_do_update(index_elements=keys, set_=values, where=where)
+        db.connection().execute(conflict, [dict(row) for row in some])
+
+
+def find_rows(db: Session, table: Table, key: str, values: Iterable[str]) -> dict[str, Row]:
+    """The rows whose (unique) column `key` has one of those values, by it."""
+    found: dict[str, Row] = {}
+    left = iter(sorted(set(values)))
+    while some := list(islice(left, _ASKED_AT_ONCE)):
+        statement = select(table).where(table.c[key].in_(some))
+        found.update((row[key], dict(row)) for row in db.connection().execute(statement).mappings())
+    return found
+
+
+def rows_of_stream(db: Session, table: Table, stream: Stream) -> list[Row]:
+    """All rows of a derived table that one stream has made, in the order of their keys."""
+    statement = (
+        select(table)
+        .where(table.c.device == stream[0], table.c.epoch == stream[1])
+        .order_by(*table.primary_key)
+    )
+    return [dict(row) for row in db.connection().execute(statement).mappings()]
+
+
+def drop_rows(db: Session, table: Table, rows: Iterable[Row]) -> None:
+    """Removes those rows, by primary key."""
+    keys = list(table.primary_key)
+    for row in rows:
+        matches = [column == row[column.name] for column in keys]
+        db.connection().execute(delete(table).where(*matches))
+
+
+def add_to_feed(db: Session, flag_ids: Iterable[str], at: datetime) -> None:
+    """Open pages learn of these flags."""
+    db.connection().execute(insert(_FEED), [{"flag_id": one, "at": at} for one in flag_ids])
+
+
+def _columns() -> list[Any]:
+    return [_STREAM.c[name] for name in _POSITION]
+
+
+def _positions(db: Session, statement: Any) -> list[StreamPosition]:
+    return [StreamPosition(*row) for row in db.connection().execute(statement.order_by(*_KEY))]
