@@ -19,6 +19,7 @@ ZONE = Zone("seat", ZoneRole.CITIZEN, SQUARE)
 OCCUPIED, EMPTY, UNKNOWN = PresenceState.OCCUPIED, PresenceState.EMPTY, PresenceState.UNKNOWN
 
 FULL, BETWEEN, NOBODY = 0.4, 0.05, 0.0
+Reading = tuple[float, float | None]
 Said = tuple[float, PresenceState, int | None]
 
 
@@ -38,16 +39,16 @@ def make_tracker(*zones: Zone) -> PresenceTracker:
     return PresenceTracker(DeskId("desk-1"), zones or (ZONE,), lambda: next(ids))
 
 
-def every(step: float, begin: float, end: float, reading: float | None) -> list[tuple[float, ...]]:
+def every(step: float, begin: float, end: float, reading: float | None) -> list[Reading]:
     """The same reading from `begin` up to, not including, `end`."""
     count = round((end - begin) / step)
-    return [(round(begin + n * step, 3), reading) for n in range(count)]  # type: ignore[misc]
+    return [(round(begin + n * step, 3), reading) for n in range(count)]
 
 
-def feed(tracker: PresenceTracker, *script: Iterable[object]) -> list[Statement]:
+def feed(tracker: PresenceTracker, *script: Reading) -> list[Statement]:
     statements: list[Statement] = []
-    for seconds, reading in script:  # type: ignore[misc]
-        statements += tracker.observe({"seat": reading}, at(seconds))  # type: ignore[arg-type]
+    for seconds, reading in script:
+        statements += tracker.observe({"seat": reading}, at(seconds))
     return statements
 
 
@@ -61,7 +62,7 @@ def brief(statements: Iterable[Statement]) -> list[Said]:
     return said
 
 
-def play(*script: Iterable[object]) -> list[Said]:
+def play(*script: Reading) -> list[Said]:
     return brief(feed(make_tracker(), *script))
 
 
