@@ -1,0 +1,89 @@
+"""Pairing: one code, one use, one answer for every reason to refuse."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from central_server.domain.errors import InvalidError, NotFoundError
+from central_server.domain.server_log import RegistryChanged
+from central_server.services import broker_accounts, enrolment
+from central_server.services.context import ServerContext
+from central_server.storage import registry, server_log
+from central_server.storage.unit_of_work import Database
+from event_protocol.enrolment import EnrolmentRequest
+from event_protocol.names import DeviceId
+from tests.central_server.factories import Clock, make_context, register_device
+
+PUBLIC_KEY = "cd" * 32
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def context(database: Database, tmp_path: Path, clock: Clock) -> ServerContext:
+    register_device(database, desks=("desk-1", "desk-2"))
+    return make_context(database, tmp_path, clock)
+
+
+def request(code: str) -> EnrolmentRequest:
+    return EnrolmentRequest(code=code, public_key=PUBLIC_KEY, agent_version="1")
+
+
+def test_a_code_becomes_keys_and_access(context: ServerContext, clock: Clock) -> None:
+    code = enrolment.make_code(context, "device-a")
+    answer = enrolment.enrol(context, request(f" {code.lower()} "))
+    assert answer.device == answer.broker.username == "device-a"
+    assert [desk.desk for desk in answer.configuration.desks] == ["desk-1", "desk-2"]
+    assert answer.configuration.desks[0].unit_name == "Đơn vị A"
+    assert answer.configuration.signing_public_key == context.keys.signing_public.hex()
+    assert answer.configuration.sealing_public_key == context.keys.sealing_public.hex()
+    assert enrolment.configuration_of(context, DeviceId("device-a")) == answer.configuration
+    with context.database.reading() as db:
+        device = registry.find_device(db, "device-a")
+        assert device is not None
+        assert (device.public_key, device.paired_at) == (PUBLIC_KEY, clock.at)
+        changes = [e.entry for e in server_log.read_after(db, 0)]
+    assert [e.what for e in changes if isinstance(e, RegistryChanged)] == [
+        "device.pairing_code",
+        "device.paired",
+    ]
+    hashes = broker_accounts.read_password_file(broker_accounts.password_file(context).read_text())
+    assert broker_accounts.is_password(answer.broker.password, hashes["device-a"])
+    own = broker_accounts.own_password(context)
+    assert broker_accounts.is_password(own, hashes["central-server"])
+    assert not broker_accounts.is_password(own, hashes["device-a"])
+    assert not broker_accounts.is_password(own, "malformed")
+
+
+def refusal(context: ServerContext, code: str) -> str:
+    with pytest.raises(InvalidError) as caught:
+        enrolment.enrol(context, request(code))
+    return f"{caught.value.code} {caught.value.details}"
+
+
+def test_every_refusal_looks_the_same(context: ServerContext, clock: Clock) -> None:
+    used = enrolment.make_code(context, "device-a")
+    enrolment.enrol(context, request(used))
+    answers = {refusal(context, used), refusal(context, "AAAA-AAAA-AAAA-AAAA")}
+    old = enrolment.make_code(context, "device-a")
+    clock.at += enrolment.CODE_LIFETIME + timedelta(seconds=1)
+    answers.add(refusal(context, old))
+    of_revoked = enrolment.make_code(context, "device-a")
+    with context.database.transaction() as db:
+        registry.list_devices(db)[0].revoked_at = clock.at
+    answers.add(refusal(context, of_revoked))
+    assert answers == {"error.enrolment_refused {}"}
+
+
+def test_no_code_for_unknown_or_revoked_devices(context: ServerContext, clock: Clock) -> None:
+    with context.database.transaction() as db:
+        registry.list_devices(db)[0].revoked_at = clock.at
+    for device in ("device-a", "device-x"):
+        with pytest.raises(NotFoundError):
+            enrolment.make_code(context, device)
+    with pytest.raises(NotFoundError):
+        enrolment.configuration_of(context, DeviceId("device-x"))
