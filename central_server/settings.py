@@ -56,6 +56,10 @@ class BrokerSettings(Section):
     username: str = Field(default="central-server", description="The server's own name there.")
     password: str = Field(default="", repr=False, description="The server's own password there.")
     tls: bool = Field(default=False, description="Speak TLS; required outside loopback.")
+    ca_file: Path | None = Field(
+        default=None,
+        description="Authority that signed the broker's certificate; empty: the system's.",
+    )
     device_host: str | None = Field(
         default=None, description="Address of the broker as devices see it; empty: as above."
     )

@@ -52,6 +52,16 @@ def append(context: ServerContext, batch: Sequence[Incoming]) -> list[Addressed]
     return receipts
 
 
+def set_aside(context: ServerContext, message: Incoming, reason: str) -> list[Addressed]:
+    """Refuses one message that the database can't take, so that it does not hold up the others."""
+    now = context.now()
+    filed = file_message(message, now)
+    refused = misfit(message, f"can't be stored: {reason}", filed.device)
+    with context.database.transaction() as db:
+        quarantine.add(db, refused, now)
+        return device_receipts.name_rejections(db, [], [refused], now) if filed.device else []
+
+
 def _sort_out(
     batch: Sequence[Incoming], filed: Sequence[StoredEvent | Misfit], known: Collection[str]
 ) -> tuple[list[StoredEvent], list[Misfit]]:

@@ -1,0 +1,220 @@
+"""Takes in what devices send: queue, batches, commit, acknowledgement, receipts, projection.
+
+Nothing is acknowledged and no receipt leaves before the commit. While the database refuses, the
+batch is kept and tried again; the full queue then stops the reading, which holds the broker back.
+"""
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
+
+import structlog
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
+
+from central_server.mqtt.projection_thread import ProjectionThread
+from central_server.mqtt.subscriber import Delivery, Subscriber
+from central_server.services import (
+    broker_accounts,
+    device_links,
+    device_receipts,
+    enrolment,
+    ingest,
+    metrics,
+)
+from central_server.services.background import Repeating
+from central_server.services.context import ServerContext
+from central_server.services.device_links import LinkNews
+from central_server.services.device_receipts import Addressed
+from central_server.services.filing import Incoming
+from central_server.storage.streams import Stream
+from event_protocol.messages import DeviceConfiguration, encode_signed
+from event_protocol.names import DeviceId
+from event_protocol.topics import Channel
+
+_log = structlog.get_logger()
+
+QUEUED_BATCHES = 4
+IDLE_S = 0.005  # a pause in the stream: no use in letting the batch wait for more
+POLL_S = 0.2  # how soon threads see that they should end
+FIRST_RETRY_S, LAST_RETRY_S = 0.1, 5.0
+CHORES_EVERY_S = 5.0
+EVENTS_ENDING = f"/{Channel.EVENTS}"
+
+T = TypeVar("T")
+Project = Callable[[Iterable[Stream]], None]
+
+
+class IngestService:
+    """One process's intake. `worker` tells apart several processes on the same broker.
+
+    Threads: the network's, one that commits, one that projects, one for chores.
+    """
+
+    def __init__(
+        self, context: ServerContext, project: Project, *, worker: str | None = None
+    ) -> None:
+        self._context = context
+        name = context.settings.broker.username
+        self._subscriber = Subscriber(
+            context.settings.broker,
+            password=broker_accounts.own_password(context),
+            client_id=name if worker is None else f"{name}.{worker}",
+            take=self._take,
+        )
+        self._queue: queue.SimpleQueue[Delivery] = queue.SimpleQueue()
+        self._limit = QUEUED_BATCHES * context.settings.ingest.batch_events
+        self._stopping = threading.Event()
+        self._committer = threading.Thread(target=self._run, name="ingest", daemon=True)
+        self._projection = ProjectionThread(context, project)
+        self._chores = Repeating("ingest-chores", CHORES_EVERY_S, self._do_chores)
+        self._configured: dict[DeviceId, DeviceConfiguration] = {}
+        self.failure: str | None = None  # why nothing can be stored just now
+
+    def start(self) -> None:
+        """Begins to take in; what was received and not projected is projected first."""
+        self._projection.start()
+        self._committer.start()
+        self._chores.start()
+        self._subscriber.start()
+
+    def stop(self) -> None:
+        """Ends all threads; what is not committed stays unacknowledged and comes again."""
+        self._stopping.set()
+        self._subscriber.stop()
+        self._chores.stop()
+        self._committer.join()
+        self._projection.stop()
+
+    @property
+    def is_linked(self) -> bool:
+        """Whether the broker has us and the database takes what comes."""
+        return self._subscriber.is_linked and self.failure is None
+
+    def _take(self, delivery: Delivery) -> None:
+        """The network's thread: waits while the queue is full."""
+        while self._queue.qsize() >= self._limit and not self._stopping.is_set():
+            time.sleep(IDLE_S)
+        self._queue.put(delivery)
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            batch = self._next_batch()
+            if not batch:
+                continue
+            try:
+                self._store(batch)
+            except Exception:  # noqa: BLE001 - a thread's outermost loop
+                # Neither acknowledged nor receipted, so the devices send it again.
+                _log.exception("batch failed", messages=len(batch))
+
+    def _next_batch(self) -> list[Delivery]:
+        """Up to a full batch, or what came until the stream paused; empty after a quiet while."""
+        limits = self._context.settings.ingest
+        try:
+            batch = [self._queue.get(timeout=POLL_S)]
+        except queue.Empty:
+            return []
+        deadline = time.monotonic() + limits.batch_wait_ms / 1000
+        try:
+            while len(batch) < limits.batch_events:
+                batch.append(self._get(deadline))
+        except queue.Empty:
+            pass
+        return batch
+
+    def _get(self, deadline: float) -> Delivery:
+        try:
+            return self._queue.get_nowait()
+        except queue.Empty:
+            wait_s = min(IDLE_S, deadline - time.monotonic())
+            if wait_s <= 0:
+                raise
+            return self._queue.get(timeout=wait_s)
+
+    def _store(self, batch: Sequence[Delivery]) -> None:
+        """Commit, acknowledge, send receipts, and have the rest of the work done elsewhere."""
+        events = [Incoming(one.topic, one.payload) for one in batch if _is_event(one)]
+        news = [
+            LinkNews(Incoming(one.topic, one.payload), one.retained)
+            for one in batch
+            if not _is_event(one)
+        ]
+        with metrics.BATCH_SECONDS.time():
+            receipts = self._until_stored(lambda: self._append(events)) if events else []
+            online = self._until_stored(lambda: device_links.take(self._context, news))
+        if receipts is None or online is None:
+            return  # told to stop before the database took it
+        for one in batch:
+            self._subscriber.acknowledge(one)
+        self._send(receipts)
+        self._projection.add((device, receipt.epoch) for device, receipt in receipts)
+        self._greet(online)
+        metrics.MESSAGES.labels("events").inc(len(events))
+        metrics.MESSAGES.labels("health").inc(len(news))
+        metrics.WAITING.set(self._queue.qsize())
+
+    def _until_stored(self, store: Callable[[], T]) -> T | None:
+        """Tries again until the database takes it; `None` if told to stop before."""
+        wait_s = FIRST_RETRY_S
+        while not self._stopping.is_set():
+            try:
+                stored = store()
+            except OperationalError as error:  # locked, full, down: not the messages' fault
+                self.failure = str(error.orig)
+                metrics.STORE_FAILURES.inc()
+                _log.error("database refuses, trying again", reason=self.failure, wait_s=wait_s)
+                self._stopping.wait(wait_s)
+                wait_s = min(2 * wait_s, LAST_RETRY_S)
+            else:
+                self.failure = None
+                return stored
+        return None
+
+    def _append(self, events: Sequence[Incoming]) -> list[Addressed]:
+        """Appends; a message that the database can't take is found by halving, and set aside."""
+        try:
+            return ingest.append(self._context, events)
+        except OperationalError:
+            raise
+        except SQLAlchemyError as error:
+            if len(events) == 1:
+                _log.exception("a message can't be stored")
+                metrics.UNSTORABLE.inc()
+                return ingest.set_aside(self._context, events[0], type(error).__name__)
+            middle = len(events) // 2
+            return self._append(events[:middle]) + self._append(events[middle:])
+
+    def _send(self, receipts: Iterable[Addressed]) -> None:
+        for device, receipt in receipts:
+            signed = encode_signed(device, receipt, self._context.keys.signing)
+            self._subscriber.publish(device, Channel.RECEIPTS, signed)
+
+    def _greet(self, online: Iterable[Stream]) -> None:
+        """A device that came back is told what it is and how far its events are committed."""
+        for stream in online:
+            device = DeviceId(stream[0])
+            self._send([device_receipts.state_of(self._context, stream)])
+            self._configured.pop(device, None)
+            self._configure([device])
+
+    def _configure(self, devices: Iterable[DeviceId]) -> None:
+        """Sends each its configuration, if it is not the one that was sent last."""
+        for device in devices:
+            configuration = enrolment.configuration_of(self._context, device)
+            if self._configured.get(device) == configuration:
+                continue
+            signed = encode_signed(device, configuration, self._context.keys.signing)
+            self._subscriber.publish(device, Channel.COMMANDS, signed)
+            self._configured[device] = configuration
+
+    def _do_chores(self) -> None:
+        """Asks again for what is missing; tells devices what changed about them."""
+        if self._subscriber.is_linked:
+            self._send(device_receipts.remind(self._context))
+            self._configure(list(self._configured))
+
+
+def _is_event(delivery: Delivery) -> bool:
+    return delivery.topic.endswith(EVENTS_ENDING)

@@ -1,0 +1,71 @@
+"""Projects streams that grew, apart from the thread that commits, so that receipts never wait."""
+
+import threading
+from collections.abc import Callable, Iterable
+
+import structlog
+
+from central_server.services import metrics
+from central_server.services.context import ServerContext
+from central_server.storage import streams
+from central_server.storage.streams import Stream
+
+_log = structlog.get_logger()
+
+RETRY_S = 2.0
+
+
+class ProjectionThread:
+    """Collects streams while a run is under way; the next run takes all of them at once."""
+
+    def __init__(self, context: ServerContext, project: Callable[[Iterable[Stream]], None]) -> None:
+        self._context, self._project = context, project
+        self._grown: set[Stream] = set()
+        self._has_work = threading.Condition()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="projection", daemon=True)
+
+    def start(self) -> None:
+        """Begins with what an earlier process left unprojected."""
+        with self._context.database.reading() as db:
+            self.add(streams.list_unprojected(db))
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Returns once the run under way has ended; the rest is found at the next start."""
+        self._stopping.set()
+        with self._has_work:
+            self._has_work.notify()
+        self._thread.join()
+
+    def add(self, grown: Iterable[Stream]) -> None:
+        """These have new events. Any thread."""
+        with self._has_work:
+            self._grown.update(grown)
+            self._has_work.notify()
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            with self._has_work:
+                self._has_work.wait_for(lambda: self._grown or self._stopping.is_set())
+                grown, self._grown = self._grown, set()
+            failed = self._project_all(sorted(grown))
+            if failed:
+                self._stopping.wait(RETRY_S)
+                self.add(failed)
+
+    def _project_all(self, grown: list[Stream]) -> list[Stream]:
+        """Those that failed; one that can't be projected must not hold back the others."""
+        if self._try(grown):
+            return []
+        return [stream for stream in grown if len(grown) == 1 or not self._try([stream])]
+
+    def _try(self, grown: list[Stream]) -> bool:
+        try:
+            with metrics.PROJECTION_SECONDS.time():
+                self._project(grown)
+        except Exception:  # noqa: BLE001 - a thread's outermost loop: the stream is tried again
+            metrics.PROJECTION_FAILURES.inc()
+            _log.exception("projection failed", streams=len(grown))
+            return False
+        return True
