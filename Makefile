@@ -15,9 +15,6 @@ ASSETS := web/static/vendor/.installed
 ASYNCAPI := tests/asyncapi/node_modules/.installed
 SYSTEM := .cache/system-packages-checked
 
-# What `make demo` passes on: a port, or one real desk in place of the drawn ones.
-export PORT SOURCE ZONES EMPTY
-
 .DEFAULT_GOAL := help
 .PHONY: help demo test check lint format bench soak assets lock licences docs
 .DELETE_ON_ERROR:
@@ -25,9 +22,10 @@ export PORT SOURCE ZONES EMPTY
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
+# PORT=, SOURCE=, ZONES= and EMPTY= reach the demo through the environment.
 demo: ## server, broker and edge agents here; PORT=8000, or SOURCE= ZONES= EMPTY= for one real desk
 	@$(MAKE) --no-print-directory -j2 $(RUNTIME) $(ASSETS)
-	@exec $(PY) scripts/demo.py
+	@exec $(PY) -m scripts.demo
 
 test: ## install what the tests need and run every test
 	@$(MAKE) --no-print-directory -j2 $(DEV) $(ASSETS) $(ASYNCAPI) $(SYSTEM)
