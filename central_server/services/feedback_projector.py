@@ -18,11 +18,14 @@ from central_server.services.derived_rows import Row, feedback_row
 from central_server.services.projection_run import Run, write_flags
 from central_server.storage import feedback_entries, feedback_sources, projection
 from central_server.storage.feedback_sources import DeviceFeedback
+from event_protocol.events import FeedbackChannel
 from event_protocol.feedback import FeedbackContent
 from event_protocol.sealing import SealError, unseal
 
 _GONE = "the sealed content was erased"
 _NO_DEVICE = datetime.max.replace(tzinfo=UTC)  # a desk that no device watches has no session
+# Whoever speaks from home or by telephone does not sit at the desk at that moment.
+_AWAY_FROM_DESK = (FeedbackChannel.HOME.value, FeedbackChannel.HOTLINE.value)
 
 
 class SaidAt(NamedTuple):
@@ -98,7 +101,9 @@ def _from_device(run: Run, one: DeviceFeedback) -> _Source:
 def _project(run: Run, source: _Source) -> None:
     contents, unreadable = _open_all(run, source)
     opened = feedback_domain.fold_versions(contents) if contents else None
-    matched = UNMATCHED if opened is None else _match(run, source.desk, opened)
+    matched = UNMATCHED
+    if opened is not None and source.channel not in _AWAY_FROM_DESK:
+        matched = _match(run, source.desk, opened)
     row = feedback_row(
         source.feedback_id,
         source.channel,
