@@ -15,7 +15,7 @@ from central_server.domain.server_log import (
 )
 from central_server.services import projector
 from central_server.services.context import ServerContext
-from central_server.storage import flag_lists, notifications, server_log
+from central_server.storage import flag_lists, server_log
 from central_server.storage.tables import FlagRow
 
 MAX_REASON_CHARACTERS = 1000
@@ -63,7 +63,6 @@ def acknowledge(context: ServerContext, scope: FlagScope, flag_id: str, by: User
         _require(flag_lists.find_flag(db, scope, flag_id))
         entry = NotificationAcknowledged(flag_id=UUID(flag_id), by=by)
         server_log.append(db, entry, at=now)
-        notifications.acknowledge(db, flag_id, by, now)
         projector.project_server_log(db, context)
 
 
