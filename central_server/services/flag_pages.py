@@ -17,6 +17,7 @@ from central_server.storage.flag_lists import FlagFilter
 from central_server.storage.tables import FeedbackRow, FlagRow, NotificationRow, SessionRow
 from central_server.storage.unit_lists import Names
 
+_INSTANTS = frozenset({"proven_at", "noticed_at", "last_heard"})
 _LOOK_BACK = timedelta(weeks=4)
 _EARLIER_SHOWN = 20
 
@@ -45,7 +46,7 @@ def rules_for(scope: FlagScope) -> tuple[str, ...]:
 def facts_of(flag: FlagRow) -> list[tuple[str, Any]]:
     """The facts by name; what is an instant is one again."""
     return [
-        (name, datetime.fromisoformat(value) if name.endswith("_at") and value else value)
+        (name, datetime.fromisoformat(value) if name in _INSTANTS else value)
         for name, value in flag.facts.items()
     ]
 
