@@ -14,7 +14,7 @@ from pathlib import Path
 from central_server.settings import ServerSettings
 from edge_agent.settings import EdgeSettings
 from event_protocol.asyncapi import make_document
-from scripts import doc_tables, flag_rule_tables
+from scripts import doc_tables, flag_rule_tables, state_diagram
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 
@@ -29,6 +29,7 @@ PARTS: dict[str, dict[str, Callable[[], str]]] = {
         "edge agent": lambda: doc_tables.settings(EdgeSettings),
         "central server": lambda: doc_tables.settings(ServerSettings),
     },
+    "ARCHITECTURE.md": {"session states": state_diagram.session_states},
     "FLAG_RULES.md": {
         "rules": flag_rule_tables.overview,
         "reasons": flag_rule_tables.complaint_reasons,

@@ -1,7 +1,6 @@
 """The AsyncAPI document: current, accepted by the public parser, and its examples true."""
 
 import json
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -66,7 +65,9 @@ def test_every_example_is_what_the_programs_read() -> None:
 
 @pytest.mark.processes
 def test_the_public_parser_accepts_it(repository: Path, tmp_path: Path) -> None:
-    node = shutil.which("node") or str(repository / ".cache" / "node" / "bin" / "node")
+    # The one that scripts/npm.sh fetched, where the machine's is missing or too old.
+    fetched = repository / ".cache" / "node" / "bin" / "node"
+    node = str(fetched) if fetched.exists() else "node"
     document = tmp_path / "asyncapi.json"
     document.write_text(json.dumps(DOCUMENT))
     answer = subprocess.run(
