@@ -28,6 +28,7 @@ def run_agent(
 
     `say` is the installer's console: addresses, and the PIN when it is new.
     """
+    stopping = _stop_on_signal()  # first, so that a stop during the start is a clean one too
     try:
         listening = open_port(settings.http.host, settings.http.port)
     except PortError as error:
@@ -40,7 +41,6 @@ def run_agent(
         pin = make_pin(agent.folder) if renew_pin else make_pin_if_missing(agent.folder)
         app = make_app(agent.feedback, AgentInstallation(agent), secrets.token_bytes(32), now)
         pages = WebServer(app, listening)
-        stopping = _stop_on_signal()
         try:
             agent.start()
         except (AgentError, IdentityError, SettingsError) as error:

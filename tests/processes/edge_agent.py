@@ -12,13 +12,14 @@ from nacl.public import PrivateKey
 from event_protocol.enrolment import BrokerAccess, Enrolment
 from event_protocol.messages import DeskConfiguration, DeviceConfiguration
 from event_protocol.names import DeskId, DeviceId
-from tests.processes.ports import free_port, is_listening, wait_until
+from tests.processes.ports import free_port, wait_until
 from tests.processes.program import Program
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 DEVICE = DeviceId("box-1")
 DESK = DeskId("desk-1")
 PASSWORD = "box"
+READY = "edge-agent: pages at"
 
 SERVER_KEY = Ed25519PrivateKey.from_private_bytes(b"server key of these tests, 32 by")
 SEALING_KEY = PrivateKey(b"sealing key of these tests 32 by")
@@ -80,7 +81,12 @@ class EdgeAgent(Program):
 
     def start(self) -> Self:
         """Start (again) and return once the pages are there."""
+        starts = self.output.count(READY)
         super().start()
-        wait_until(lambda: is_listening(self.port) or not self.is_running, 30, "the agent listens")
+        wait_until(
+            lambda: self.output.count(READY) > starts or not self.is_running,
+            30,
+            "the agent's pages",
+        )
         assert self.is_running, self.output
         return self
