@@ -184,13 +184,18 @@ def _require_default(schedules: Mapping[str, Week]) -> Mapping[str, Week]:
     return schedules
 
 
+class _WorkedDay(_Part):
+    day: date
+    like: Weekday  # whose hours it has
+
+
 class _RulesFile(_Part):
     """The file as people write it."""
 
     time_zone: Annotated[str, AfterValidator(_check_zone)]
     holidays: _Holidays
     closed_days: tuple[date, ...] = ()
-    worked_days: dict[date, Weekday] = Field(default_factory=dict)
+    worked_days: tuple[_WorkedDay, ...] = ()
     schedules: Annotated[dict[str, Week], AfterValidator(_require_default)]
     rules: Rules
 
@@ -205,7 +210,7 @@ def parse_rules(text: str, name: str) -> RuleSet:
     return RuleSet(
         time_zone=file.time_zone,
         closed_days=tuple(sorted({*_list_holidays(file.holidays), *file.closed_days})),
-        worked_days=file.worked_days,
+        worked_days={one.day: one.like for one in file.worked_days},
         schedules=file.schedules,
         rules=file.rules,
     )

@@ -185,7 +185,8 @@ def figures(session: Session) -> Figures:
     saw, and nought if the clock was wrong. It says how much was watched, not how likely it is.
     """
     if session.clock_suspect:
-        return Figures(None, None, None, round(session.unobserved_s, 3), 0.0)
+        unobserved_s = 0.0 if session.ended_at is None else round(session.unobserved_s, 3)
+        return Figures(None, None, None, unobserved_s, 0.0)
     certainty = (1.0 if session.arrival_seen else _UNSEEN_END) * (
         1.0 if session.end_seen else _UNSEEN_END
     )
