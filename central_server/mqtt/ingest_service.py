@@ -8,11 +8,13 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
 from typing import TypeVar
 
 import structlog
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
+from central_server.domain.server_log import RegistryChanged
 from central_server.mqtt.projection_thread import ProjectionThread
 from central_server.mqtt.subscriber import Delivery, Subscriber
 from central_server.services import (
@@ -28,6 +30,7 @@ from central_server.services.context import ServerContext
 from central_server.services.device_links import LinkNews
 from central_server.services.device_receipts import Addressed
 from central_server.services.filing import Incoming
+from central_server.storage import server_log
 from central_server.storage.streams import Stream
 from event_protocol.messages import DeviceConfiguration, encode_signed
 from event_protocol.names import DeviceId
@@ -40,6 +43,7 @@ IDLE_S = 0.005  # a pause in the stream: no use in letting the batch wait for mo
 POLL_S = 0.2  # how soon threads see that they should end
 FIRST_RETRY_S, LAST_RETRY_S = 0.1, 5.0
 CHORES_EVERY_S = 5.0
+REGISTRY_CHANGED = RegistryChanged.model_fields["type"].default
 EVENTS_ENDING = f"/{Channel.EVENTS}"
 
 T = TypeVar("T")
@@ -62,6 +66,7 @@ class IngestService:
             password=broker_accounts.own_password(context),
             client_id=name if worker is None else f"{name}.{worker}",
             take=self._take,
+            now=context.now,
         )
         self._queue: queue.SimpleQueue[Delivery] = queue.SimpleQueue()
         self._limit = QUEUED_BATCHES * context.settings.ingest.batch_events
@@ -70,6 +75,7 @@ class IngestService:
         self._projection = ProjectionThread(context, project)
         self._chores = Repeating("ingest-chores", CHORES_EVERY_S, self._do_chores)
         self._configured: dict[DeviceId, DeviceConfiguration] = {}
+        self._registry_seen = 0  # place in the server's log of the last change that devices know
         self.failure: str | None = None  # why nothing can be stored just now
 
     def start(self) -> None:
@@ -88,9 +94,14 @@ class IngestService:
         self._projection.stop()
 
     @property
+    def linked_since(self) -> datetime | None:
+        """Since when the broker has us; `None` while it has not."""
+        return self._subscriber.linked_since
+
+    @property
     def is_linked(self) -> bool:
         """Whether the broker has us and the database takes what comes."""
-        return self._subscriber.is_linked and self.failure is None
+        return self.linked_since is not None and self.failure is None
 
     def _take(self, delivery: Delivery) -> None:
         """The network's thread: waits while the queue is full."""
@@ -180,7 +191,7 @@ class IngestService:
             raise
         except SQLAlchemyError as error:
             if len(events) == 1:
-                _log.exception("a message can't be stored")
+                _log.error("a message can't be stored", kind=type(error).__name__)
                 metrics.UNSTORABLE.inc()
                 return ingest.set_aside(self._context, events[0], type(error).__name__)
             middle = len(events) // 2
@@ -211,9 +222,14 @@ class IngestService:
 
     def _do_chores(self) -> None:
         """Asks again for what is missing; tells devices what changed about them."""
-        if self._subscriber.is_linked:
-            self._send(device_receipts.remind(self._context))
+        if self.linked_since is None:
+            return
+        self._send(device_receipts.remind(self._context))
+        with self._context.database.reading() as db:
+            changed_at = server_log.last_sequence_of(db, REGISTRY_CHANGED)
+        if changed_at != self._registry_seen:
             self._configure(list(self._configured))
+            self._registry_seen = changed_at
 
 
 def _is_event(delivery: Delivery) -> bool:

@@ -1,6 +1,7 @@
 """The server's one MQTT connection: messages in, unacknowledged; receipts and commands out."""
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any, NamedTuple
 
 import paho.mqtt.client as mqtt
@@ -43,10 +44,12 @@ class Subscriber:
         password: str,
         client_id: str,
         take: Callable[[Delivery], None],
+        now: Callable[[], datetime],
     ) -> None:
         self._settings = settings
         self._take = take
-        self.is_linked = False
+        self._now = now
+        self.linked_since: datetime | None = None
         self._client = mqtt.Client(
             CallbackAPIVersion.VERSION2,
             client_id=client_id,
@@ -91,15 +94,15 @@ class Subscriber:
             _log.error("broker refuses the server", reason=str(reason))
             return
         client.subscribe([(topics_of_all(channel), qos) for channel, qos in _QOS.items()])
-        self.is_linked = True
+        self.linked_since = self._now()
         _log.info("linked to broker", host=self._settings.host, port=self._settings.port)
 
     def _on_disconnect(
         self, _client: mqtt.Client, _data: object, _flags: object, reason: Any, _properties: object
     ) -> None:
-        if self.is_linked:
+        if self.linked_since is not None:
             _log.warning("link to broker lost", reason=str(reason))
-        self.is_linked = False
+        self.linked_since = None
 
     def _on_message(self, _client: mqtt.Client, _data: object, message: mqtt.MQTTMessage) -> None:
         self._take(

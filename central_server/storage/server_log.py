@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 
 import orjson
 from sqlalchemy import text
-from sqlmodel import Session, col, select
+from sqlmodel import Session, col, func, select
 
 from central_server.domain.server_log import (
     Entry,
@@ -70,6 +70,12 @@ def find(db: Session, sequence: int) -> LoggedEntry | None:
     """The entry at that place of the log."""
     row = db.get(ServerLogRow, sequence)
     return None if row is None else _from_row(row)
+
+
+def last_sequence_of(db: Session, kind: str) -> int:
+    """Where the newest entry of that type stands; 0 if there is none."""
+    newest = select(func.max(ServerLogRow.sequence)).where(ServerLogRow.type == kind)
+    return db.exec(newest).one() or 0
 
 
 def _from_row(row: ServerLogRow) -> LoggedEntry:

@@ -1,0 +1,348 @@
+"""The whole intake over real brokers: receipts after commits, and nothing lost when parts fail."""
+
+import os
+import queue
+import sqlite3
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from datetime import UTC
+from pathlib import Path
+from typing import Any
+
+import paho.mqtt.client as mqtt
+import pytest
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from sqlalchemy import event
+
+from central_server.domain.server_log import RegistryChanged
+from central_server.mqtt.broker import EmbeddedBroker, free_port
+from central_server.mqtt.ingest_service import IngestService
+from central_server.services import broker_accounts
+from central_server.services.context import ServerContext
+from central_server.services.filing import Incoming
+from central_server.storage import events as event_store
+from central_server.storage import quarantine, registry, server_log
+from central_server.storage.streams import Stream
+from central_server.storage.tables import DeskRow, DeviceRow
+from central_server.storage.unit_of_work import Database
+from event_protocol.messages import (
+    COMMAND,
+    RECEIPT,
+    DeviceConfiguration,
+    DeviceStatus,
+    Link,
+    Receipt,
+    Telemetry,
+    decode_signed,
+    encode_message,
+)
+from event_protocol.names import DeviceId
+from event_protocol.topics import Channel, topic_of
+from tests.central_server.factories import EdgeChain, make_context, register_device
+from tests.processes.mosquitto import Mosquitto
+from tests.processes.ports import wait_until
+from tests.processes.program import Program
+
+pytestmark = pytest.mark.processes
+
+DEVICE = DeviceId("device-a")
+SECRET = "secret"
+
+
+class Box:
+    """A device on the line: publishes, and keeps receipts and commands that are truly signed."""
+
+    def __init__(self, context: ServerContext) -> None:
+        self._key = context.keys.signing_public
+        self.receipts: queue.Queue[Receipt] = queue.Queue()
+        self.commands: queue.Queue[Any] = queue.Queue()
+        self._ready: queue.Queue[None] = queue.Queue()
+        self._client = mqtt.Client(
+            CallbackAPIVersion.VERSION2,
+            client_id=DEVICE,
+            clean_session=False,
+            protocol=MQTTProtocolVersion.MQTTv311,
+        )
+        self._client.max_inflight_messages_set(0)
+        self._client.reconnect_delay_set(1, 1)
+        self._client.username_pw_set(DEVICE, SECRET)
+        self._client.on_connect = lambda client, *_: client.subscribe(
+            [(topic_of(DEVICE, Channel.RECEIPTS), 1), (topic_of(DEVICE, Channel.COMMANDS), 1)]
+        )
+        self._client.on_subscribe = lambda *_: self._ready.put(None)
+        self._client.on_message = self._on_message
+        self._client.connect("127.0.0.1", context.settings.broker.port)
+        self._client.loop_start()
+        self._ready.get(timeout=10)
+
+    def _on_message(self, _client: object, _data: object, message: mqtt.MQTTMessage) -> None:
+        payload = bytes(message.payload)
+        if message.topic.endswith("receipts"):
+            receipt = decode_signed(DEVICE, RECEIPT, payload, self._key)
+            assert receipt is not None, "not signed by the server"
+            self.receipts.put(receipt)
+        else:
+            self.commands.put(decode_signed(DEVICE, COMMAND, payload, self._key))
+
+    def send(self, messages: Iterable[Incoming]) -> None:
+        for message in messages:
+            self._client.publish(message.topic, message.payload, qos=1)
+
+    def say(self, status: DeviceStatus | Telemetry, channel: Channel) -> None:
+        self._client.publish(topic_of(DEVICE, channel), encode_message(status), qos=1)
+
+    def wait_for(self, wanted: Callable[[Receipt], object], timeout_s: float = 15) -> Receipt:
+        while True:
+            receipt = self.receipts.get(timeout=timeout_s)
+            if wanted(receipt):
+                return receipt
+
+    def close(self) -> None:
+        self._client.disconnect()
+        self._client.loop_stop()
+        self._client.on_connect = self._client.on_subscribe = self._client.on_message = None
+
+
+@pytest.fixture(params=["embedded", "mosquitto"])
+def broker_port(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[int]:
+    """A running broker that knows the server and the device."""
+    accounts = {"central-server": SECRET, DEVICE: SECRET}
+    if request.param == "mosquitto":
+        with Mosquitto(tmp_path / "mosquitto", accounts) as mosquitto:
+            yield mosquitto.port
+        return
+    passwords = tmp_path / "passwords"
+    passwords.write_text(
+        "".join(f"{n}:{broker_accounts.hash_password(p)}\n" for n, p in accounts.items())
+    )
+    broker = EmbeddedBroker("127.0.0.1", free_port("127.0.0.1"), passwords, "central-server")
+    broker.start()
+    yield broker.port
+    broker.stop()
+
+
+@pytest.fixture
+def context(database: Database, tmp_path: Path, broker_port: int) -> ServerContext:
+    register_device(database)
+    broker = {"port": broker_port, "password": SECRET}
+    return make_context(database, tmp_path, broker=broker)
+
+
+@pytest.fixture
+def mosquitto_context(database: Database, tmp_path: Path) -> Iterator[ServerContext]:
+    """For what does not depend on the broker."""
+    register_device(database)
+    with Mosquitto(tmp_path / "mosquitto", {"central-server": SECRET, DEVICE: SECRET}) as broker:
+        settings = {"port": broker.port, "password": SECRET}
+        yield make_context(database, tmp_path, broker=settings)
+
+
+@contextmanager
+def serving(context: ServerContext) -> Iterator[tuple[IngestService, Box, list[Stream]]]:
+    projected: list[Stream] = []
+    service = IngestService(context, projected.extend)
+    service.start()
+    wait_until(lambda: service.is_linked, 10, "linked")
+    box = Box(context)
+    try:
+        yield service, box, projected
+    finally:
+        box.close()
+        service.stop()
+
+
+def bodies(context: ServerContext) -> list[bytes]:
+    with context.database.reading() as db:
+        return [row.body for row in event_store.read_stream(db, DEVICE, 1)]
+
+
+def device_row(context: ServerContext) -> DeviceRow:
+    with context.database.reading() as db:
+        return db.get_one(DeviceRow, DEVICE)
+
+
+def test_from_message_to_signed_receipt_and_projection(context: ServerContext) -> None:
+    chain = EdgeChain()
+    messages = chain.many(300)
+    with serving(context) as (_, box, projected):
+        box.send(messages)
+        receipt = box.wait_for(lambda receipt: receipt.through == 300)
+        assert receipt.hash == chain.head
+        wait_until(lambda: (DEVICE, 1) in projected, 5, "projected")
+    assert bodies(context) == [message.payload for message in messages]
+
+
+def test_bad_messages_are_rejected_and_the_line_goes_on(mosquitto_context: ServerContext) -> None:
+    chain = EdgeChain()
+    with serving(mosquitto_context) as (_, box, _):
+        box.send([Incoming(topic_of(DEVICE, Channel.EVENTS), b"not JSON"), *chain.many(3)])
+        assert box.wait_for(lambda receipt: receipt.rejected).rejected[0].reason.startswith("not J")
+        box.send(chain.many(1))
+        assert box.wait_for(lambda receipt: receipt.through == 4).hash == chain.head
+
+
+def test_a_locked_database_holds_everything_and_recovers(mosquitto_context: ServerContext) -> None:
+    event.listen(
+        mosquitto_context.database.engine,
+        "checkout",
+        lambda c, *_: c.execute("PRAGMA busy_timeout=50"),
+    )
+    chain = EdgeChain()
+    with serving(mosquitto_context) as (service, box, _):
+        box.send(chain.many(5))
+        box.wait_for(lambda receipt: receipt.through == 5)
+        path = mosquitto_context.database.engine.url.database
+        assert path is not None
+        other = sqlite3.connect(path, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        box.send(chain.many(20))
+        wait_until(lambda: service.failure, 10, "failure shown")
+        assert "locked" in str(service.failure)
+        assert not service.is_linked
+        assert box.receipts.empty()
+        other.execute("ROLLBACK")
+        other.close()
+        assert box.wait_for(lambda receipt: receipt.through == 25).hash == chain.head
+        assert service.is_linked
+    assert len(bodies(mosquitto_context)) == 25
+
+
+def test_a_full_disk_refuses_visibly_and_recovers(mosquitto_context: ServerContext) -> None:
+    limit = {"pages": 1_000_000}
+    event.listen(
+        mosquitto_context.database.engine,
+        "checkout",
+        lambda c, *_: c.execute(f"PRAGMA max_page_count={limit['pages']}"),
+    )
+    chain = EdgeChain()
+    with serving(mosquitto_context) as (service, box, _):
+        box.send(chain.many(5))
+        box.wait_for(lambda receipt: receipt.through == 5)
+        limit["pages"] = 1  # SQLite takes the present size as the limit
+        sent = 5
+        while service.failure is None:
+            box.send(chain.many(50))
+            sent += 50
+            wait_until(lambda: service.failure or not box.receipts.empty(), 10, "any answer")
+            while not box.receipts.empty():
+                box.receipts.get()
+        assert "full" in str(service.failure)
+        accepted = len(bodies(mosquitto_context))
+        assert 5 <= accepted < sent
+        limit["pages"] = 1_000_000
+        assert box.wait_for(lambda receipt: receipt.through == sent).hash == chain.head
+    assert len(bodies(mosquitto_context)) == sent
+
+
+def test_what_one_device_can_make_unstorable_does_not_stop_the_others(
+    mosquitto_context: ServerContext,
+) -> None:
+    """A trigger stands for whatever a database may one day refuse to take."""
+    with mosquitto_context.database.transaction() as db:
+        db.connection().exec_driver_sql(
+            "CREATE TRIGGER picky BEFORE INSERT ON event WHEN NEW.sequence = 3 "
+            "BEGIN SELECT RAISE(ABORT, 'not this one'); END"
+        )
+    chain = EdgeChain()
+    with serving(mosquitto_context) as (_, box, _):
+        box.send(chain.many(5))
+        receipt = box.wait_for(lambda receipt: receipt.rejected)
+        assert receipt.rejected[0].reason == "can't be stored: IntegrityError"
+        assert receipt.through == 2
+    with mosquitto_context.database.reading() as db:
+        assert quarantine.count(db) == 1
+
+
+def test_status_and_telemetry(context: ServerContext) -> None:
+    with serving(context) as (_, box, _):
+        box.say(DeviceStatus(status=Link.ONLINE, epoch=1, boot=2), Channel.STATUS)
+        configuration = box.commands.get(timeout=10)
+        assert isinstance(configuration, DeviceConfiguration)
+        assert [desk.desk for desk in configuration.desks] == ["desk-1"]
+        assert box.wait_for(lambda receipt: receipt.epoch == 1).through == 0
+        old_will = DeviceStatus(status=Link.OFFLINE, epoch=1, boot=1)
+        box.say(old_will, Channel.STATUS)
+        telemetry = Telemetry(
+            time=context.now(),
+            boot=2,
+            agent_version="1",
+            cameras={},
+            cpu_percent=12.5,
+            memory_mb=100,
+            disk_free_mb=1000,
+            outbox_depth=7,
+        )
+        box.say(telemetry, Channel.TELEMETRY)
+        wait_until(lambda: device_row(context).telemetry, 10, "telemetry")
+        row = device_row(context)
+        assert (row.link, row.link_epoch, row.link_boot) == ("online", 1, 2)
+        assert row.telemetry["outbox_depth"] == 7
+        assert row.last_heard_at == row.telemetry_at == context.now().astimezone(UTC)
+        box.say(DeviceStatus(status=Link.OFFLINE, epoch=1, boot=2), Channel.STATUS)
+        wait_until(lambda: device_row(context).link == "offline", 10, "offline")
+
+
+def test_a_changed_registry_reaches_a_device_that_is_online(
+    mosquitto_context: ServerContext,
+) -> None:
+    with serving(mosquitto_context) as (_, box, _):
+        box.say(DeviceStatus(status=Link.ONLINE, epoch=1, boot=1), Channel.STATUS)
+        assert len(box.commands.get(timeout=10).desks) == 1
+        second = DeskRow(
+            desk_id="desk-2", unit_id="unit-a", name="2", device_id=DEVICE, token_key="cd" * 32
+        )
+        with mosquitto_context.database.transaction() as db:
+            registry.save(db, [second])
+            changed = RegistryChanged(by="command", what="units", subject="units.yaml")
+            server_log.append(db, changed, at=mosquitto_context.now())
+        assert len(box.commands.get(timeout=15).desks) == 2
+
+
+KILLED_BEFORE_ACKNOWLEDGING = """
+import os, signal, sys, time
+from datetime import UTC, datetime
+from pathlib import Path
+from central_server.mqtt.ingest_service import IngestService
+from central_server.mqtt.subscriber import Subscriber
+from central_server.services.context import ServerContext
+from central_server.services.keys import load_keys
+from central_server.settings import ServerSettings
+from central_server.storage.unit_of_work import Database
+
+Subscriber.acknowledge = lambda self, delivery: os.kill(os.getpid(), signal.SIGKILL)
+url, folder, port, password = sys.argv[1:]
+settings = ServerSettings(directory=folder, broker={"port": port, "password": password})
+context = ServerContext(
+    settings, Database(url), load_keys(Path(folder)), lambda: datetime.now(UTC)
+)
+IngestService(context, lambda streams: None).start()
+print("started", flush=True)
+time.sleep(60)
+"""
+
+
+def test_a_kill_between_commit_and_acknowledgement_loses_and_doubles_nothing(
+    context: ServerContext, tmp_path: Path
+) -> None:
+    chain = EdgeChain()
+    messages = chain.many(10)
+    arguments = [
+        *(sys.executable, "-c", KILLED_BEFORE_ACKNOWLEDGING),
+        context.database.engine.url.render_as_string(),
+        *(str(tmp_path), str(context.settings.broker.port), SECRET),
+    ]
+    box = Box(context)
+    with Program(arguments, tmp_path / "killed.log", os.environ) as doomed:
+        doomed.wait_for_output("started")
+        box.send(messages)
+        assert doomed.wait() == -9
+    box.close()
+    assert len(bodies(context)) > 0
+    with serving(context) as (_, box, _):
+        box.send(messages)  # as an outbox without a receipt does
+        assert box.wait_for(lambda receipt: receipt.through == 10).hash == chain.head
+    assert bodies(context) == [message.payload for message in messages]
+    with context.database.reading() as db:
+        assert list(server_log.read_after(db, 0)) == []
+        assert quarantine.count(db) == 0
