@@ -27,22 +27,32 @@ class Details:
 
 
 def complete(
-    before: FeedbackContent, details: Details, receipt_hash: str, *, keep_rating: bool = False
+    before: FeedbackContent,
+    details: Details,
+    receipt_hash: str | None,
+    *,
+    keep_rating: bool = False,
 ) -> FeedbackContent:
-    """The content with the details in place of former ones; equal to `before` if nothing is new."""
+    """The content with the details in place of former ones; equal to `before` if nothing is new.
+
+    `receipt_hash` is given if `details` call for a receipt; one given before stays valid.
+    """
     rating = before.rating if keep_rating or details.rating is None else details.rating
-    needs_receipt = details.wants_receipt or is_complaint(rating, details.reasons)
     changed = {
         "rating": rating,
         "reasons": details.reasons,
         "comment": details.comment,
         "contact": details.contact,
         "survey": dict(details.survey),
-        # Once given, a receipt stays valid.
-        "receipt_hash": before.receipt_hash or (receipt_hash if needs_receipt else None),
+        "receipt_hash": before.receipt_hash or receipt_hash,
     }
     after = before.model_copy(update=changed)
     return after if after == before else after.model_copy(update={"salt": make_salt()})
+
+
+def calls_for_receipt(details: Details) -> bool:
+    """Whether the citizen complains, or asks for a receipt without complaining."""
+    return details.wants_receipt or is_complaint(details.rating, details.reasons)
 
 
 def changes_rating(before: FeedbackContent, details: Details) -> bool:

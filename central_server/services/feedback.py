@@ -12,7 +12,7 @@ from sqlmodel import Session
 
 from central_server.domain import feedback_details
 from central_server.domain.errors import InvalidError
-from central_server.domain.feedback import fold_versions, is_complaint
+from central_server.domain.feedback import fold_versions
 from central_server.domain.feedback_details import Details
 from central_server.domain.permissions import Viewer
 from central_server.domain.server_log import FeedbackCompleted, FeedbackReceived
@@ -92,7 +92,7 @@ def submit(context: ServerContext, form: RatingForm, rating: int) -> Saved:
     feedback_details.require_rating(rating)
     now = context.now()
     code = receipt_code(form.nonce, context.keys.pepper)
-    receipt_hash = hash_code(code, context.keys.pepper)
+    receipt_hash = _hash_if_needed(context, code, Details(rating=rating))
     with context.database.transaction() as db:
         known = feedback_entries.find_used(db, form.mark)
         if known is not None:
@@ -104,7 +104,7 @@ def submit(context: ServerContext, form: RatingForm, rating: int) -> Saved:
             at=now,
             rating=rating,
             session_id=None if reused or form.session_id is None else UUID(form.session_id),
-            receipt_hash=receipt_hash if is_complaint(rating, ()) else None,
+            receipt_hash=receipt_hash,
         )
         feedback_entries.mark_used(db, form.mark, feedback_id, form.expires_at)
         _receive(db, context, feedback_id, form, content)
@@ -120,7 +120,7 @@ def complete(context: ServerContext, form: DetailsForm, details: Details) -> Sav
     details = feedback_details.check(details)
     now = context.now()
     code = receipt_code(form.nonce, context.keys.pepper)
-    receipt_hash = hash_code(code, context.keys.pepper)
+    receipt_hash = _hash_if_needed(context, code, details)
     with context.database.transaction() as db:
         before = content_of(db, context, form.feedback_id)
         if now > before.at + COMPLETABLE_FOR:
@@ -149,7 +149,7 @@ def enter(
     if told_at > now:
         raise InvalidError("hotline.told_in_future")
     code = receipt_code(form.nonce, context.keys.pepper)
-    receipt_hash = hash_code(code, context.keys.pepper)
+    receipt_hash = _hash_if_needed(context, code, details)
     with context.database.transaction() as db:
         known = feedback_entries.find_used(db, form.mark)
         if known is not None:
@@ -204,6 +204,12 @@ def _complete(
     sealed = seal(content, context.keys.sealing_public)
     feedback_entries.append(db, feedback_id, entry, at=context.now(), sealed=sealed)
     projector.project_server_log(db, context)
+
+
+def _hash_if_needed(context: ServerContext, code: str, details: Details) -> str | None:
+    """Slow (50 ms), so never within a transaction, and not for the many who are satisfied."""
+    needed = feedback_details.calls_for_receipt(details)
+    return hash_code(code, context.keys.pepper) if needed else None
 
 
 def _spend_qr(db: Session, form: RatingForm) -> bool:

@@ -1,0 +1,479 @@
+"""Rating by phone and from home: one tap counts, once, whatever the network and the token do."""
+
+import secrets
+from datetime import timedelta
+from urllib.parse import urlencode
+from uuid import UUID, uuid4
+
+import pytest
+from sqlalchemy import event
+from sqlmodel import col, select
+
+from central_server.domain.feedback import fold_versions
+from central_server.domain.server_log import FeedbackCompleted, FeedbackReceived, LoggedEntry
+from central_server.http.public_app import make_public_app
+from central_server.services.context import ServerContext
+from central_server.storage import server_log
+from central_server.storage.tables import FeedbackRow, FlagRow, UsedTokenRow
+from central_server.storage.unit_of_work import Database
+from event_protocol.feedback import MAX_COMMENT_CHARACTERS, FeedbackContent
+from event_protocol.names import DeskId, floor_to_quarter
+from event_protocol.sealing import unseal
+from event_protocol.tokens import RatingToken, make_token
+from tests.central_server.factories import Clock
+from tests.central_server.http.citizen import TOKEN_KEY, Citizen, code_on, hidden, words_of
+
+
+def feedback_rows(context: ServerContext) -> list[FeedbackRow]:
+    with context.database.transaction() as db:
+        return list(db.exec(select(FeedbackRow)))
+
+
+def entries(context: ServerContext) -> list[LoggedEntry]:
+    with context.database.reading() as db:
+        return [
+            logged
+            for logged in server_log.read_after(db, 0)
+            if isinstance(logged.entry, FeedbackReceived | FeedbackCompleted)
+        ]
+
+
+def content(context: ServerContext) -> FeedbackContent:
+    """What the log says of the only feedback, opened."""
+    versions = []
+    for logged in entries(context):
+        assert isinstance(logged.entry, FeedbackReceived | FeedbackCompleted)
+        assert logged.sealed is not None
+        versions.append(unseal(logged.sealed, logged.entry.digest, context.keys.sealing))
+    return fold_versions(versions).content
+
+
+def token(clock: Clock, session_id: UUID | None = None, *, key: bytes = TOKEN_KEY) -> str:
+    """What the desk screen's code says now; it holds for two minutes."""
+    expires_at = clock() + timedelta(minutes=2)
+    nonce = secrets.randbits(64)
+    return make_token(RatingToken(DeskId("desk-1"), session_id, expires_at, nonce), key)
+
+
+# --- the first tap ----------------------------------------------------------------------------
+
+
+def test_one_tap_is_saved_and_projected_at_once(citizen: Citizen, context: ServerContext) -> None:
+    thanks = citizen.tap(5)
+    assert thanks.status_code == 200
+    assert "Đã lưu đánh giá: Rất hài lòng." in words_of(thanks)
+    (row,) = feedback_rows(context)
+    assert (row.rating, row.desk, row.unit_id, row.channel) == (5, "desk-1", "unit-a", "phone")
+    assert row.is_complaint is False
+    assert code_on(thanks) is None
+
+
+def test_a_low_rating_is_a_flag_as_soon_as_the_citizen_reads_saved(
+    citizen: Citizen, context: ServerContext
+) -> None:
+    thanks = citizen.tap(1)
+    with context.database.transaction() as db:
+        (flag,) = db.exec(select(FlagRow))
+        assert (flag.rule, flag.desk, flag.inspection_only) == ("complaint", "desk-1", True)
+    assert code_on(thanks) is not None
+
+
+def test_the_log_keeps_the_quarter_of_an_hour_and_the_words_sealed(
+    citizen: Citizen, context: ServerContext, clock: Clock
+) -> None:
+    clock.advance(437)
+    citizen.add(citizen.tap(2), {"comment": "Lời-rất-riêng", "reason": "asked_for_money"})
+    for logged in entries(context):
+        assert logged.time == floor_to_quarter(clock())
+        assert logged.sealed is not None
+        assert "Lời" not in logged.sealed
+    assert content(context).at == clock()
+    with context.database.transaction() as db:
+        marks = db.exec(select(UsedTokenRow)).all()
+    assert all(mark.expires_at == floor_to_quarter(mark.expires_at) for mark in marks)
+
+
+def test_a_form_posted_twice_counts_once(citizen: Citizen, context: ServerContext) -> None:
+    fields = {**hidden(citizen.get("/r/desk-1")), "rating": "1"}
+    first, second = citizen.post("/r/desk-1", fields), citizen.post("/r/desk-1", fields)
+    assert first.status_code == second.status_code == 200
+    assert code_on(first) == code_on(second)
+    assert len(entries(context)) == len(feedback_rows(context)) == 1
+
+
+def test_a_form_posted_again_with_another_face_says_what_counted(
+    citizen: Citizen, context: ServerContext
+) -> None:
+    form = hidden(citizen.get("/r/desk-1"))
+    citizen.post("/r/desk-1", {**form, "rating": "5"})
+    again = citizen.post("/r/desk-1", {**form, "rating": "1"})
+    assert "Rất hài lòng." in words_of(again)
+    assert [row.rating for row in feedback_rows(context)] == [5]
+
+
+@pytest.mark.parametrize("forged", ["", "forged", "e30.AAAA", "á" * 40])
+def test_a_forged_form_counts_nothing_and_says_so(
+    citizen: Citizen, context: ServerContext, forged: str
+) -> None:
+    answer = citizen.post("/r/desk-1", {"form": forged, "rating": "5"})
+    assert answer.status_code == 400
+    assert "không còn hợp lệ" in words_of(answer)
+    assert entries(context) == []
+    retry = citizen.post("/r/desk-1", {**hidden(answer), "rating": "5"})
+    assert retry.status_code == 200, "the page that says so can be used at once"
+
+
+def test_a_form_of_another_desk_counts_nothing(citizen: Citizen, context: ServerContext) -> None:
+    form = hidden(citizen.get("/r/desk-2"))
+    assert citizen.post("/r/desk-1", {**form, "rating": "5"}).status_code == 400
+    assert entries(context) == []
+
+
+def test_a_details_form_is_no_rating_form(citizen: Citizen) -> None:
+    details = hidden(citizen.tap(5))
+    assert citizen.post("/r/desk-1", {**details, "rating": "5"}).status_code == 400
+
+
+@pytest.mark.parametrize("rating", ["", "0", "6", "five", "5.0", "٥"])
+def test_a_sixth_face_is_refused(citizen: Citizen, context: ServerContext, rating: str) -> None:
+    answer = citizen.post("/r/desk-1", {**hidden(citizen.get("/r/desk-1")), "rating": rating})
+    assert answer.status_code == 400
+    assert "năm mức" in words_of(answer)
+    assert entries(context) == []
+
+
+def test_a_form_older_than_a_day_is_told_to_choose_again(
+    citizen: Citizen, context: ServerContext, clock: Clock
+) -> None:
+    form = hidden(citizen.get("/r/desk-1"))
+    clock.advance(24 * 3600)
+    answer = citizen.post("/r/desk-1", {**form, "rating": "5"})
+    assert answer.status_code == 400
+    assert "quá lâu" in words_of(answer)
+    assert entries(context) == []
+
+
+# --- the desk screen's code -------------------------------------------------------------------
+
+
+def test_a_scanned_code_binds_the_rating_to_its_visit(
+    citizen: Citizen, context: ServerContext, clock: Clock
+) -> None:
+    session_id = uuid4()
+    citizen.tap(4, f"/r/desk-1?t={token(clock, session_id)}")
+    assert content(context).session_id == session_id
+
+
+def test_a_code_scanned_in_time_binds_though_the_tap_comes_late(
+    citizen: Citizen, context: ServerContext, clock: Clock
+) -> None:
+    session_id = uuid4()
+    form = hidden(citizen.get(f"/r/desk-1?t={token(clock, session_id)}"))
+    clock.advance(600)
+    citizen.post("/r/desk-1", {**form, "rating": "4"})
+    assert content(context).session_id == session_id
+
+
+def test_an_expired_code_is_said_and_the_rating_taken_unbound(
+    citizen: Citizen, context: ServerContext, clock: Clock
+) -> None:
+    scanned = token(clock, uuid4())
+    clock.advance(121)
+    assert "hết hạn" in words_of(citizen.get(f"/r/desk-1?t={scanned}"))
+    assert citizen.tap(4, f"/r/desk-1?t={scanned}").status_code == 200
+    assert content(context).session_id is None
+
+
+@pytest.mark.parametrize("kind", ["other key", "junk", "empty", "cut"])
+def test_a_forged_code_is_said_and_the_rating_taken_unbound(
+    citizen: Citizen, context: ServerContext, clock: Clock, kind: str
+) -> None:
+    good = token(clock, uuid4())
+    scanned = {
+        "other key": token(clock, uuid4(), key=b"x" * 32),
+        "junk": "<script>",
+        "empty": "",
+        "cut": good[:-4],
+    }[kind]
+    path = f"/r/desk-1?{urlencode({'t': scanned})}"
+    assert "không do màn hình" in words_of(citizen.get(path))
+    assert citizen.tap(4, path).status_code == 200
+    assert content(context).session_id is None
+
+
+def test_a_code_binds_once_and_later_ratings_count_unbound(
+    citizen: Citizen, context: ServerContext, clock: Clock
+) -> None:
+    path = f"/r/desk-1?t={token(clock, uuid4())}"
+    open_since_before = hidden(citizen.get(path))
+    citizen.tap(4, path)
+    assert "đã được dùng" in words_of(citizen.get(path))
+    late = citizen.post("/r/desk-1", {**open_since_before, "rating": "2"})
+    assert "đã được dùng" in words_of(late)
+    sessions = []
+    for logged in entries(context):
+        assert isinstance(logged.entry, FeedbackReceived)
+        assert logged.sealed is not None
+        opened = unseal(logged.sealed, logged.entry.digest, context.keys.sealing)
+        sessions.append(opened.session_id is not None)
+    assert sessions == [True, False]
+
+
+# --- what may follow --------------------------------------------------------------------------
+
+
+def test_details_complete_the_first_tap(citizen: Citizen, context: ServerContext) -> None:
+    thanks = citizen.add(
+        citizen.tap(4),
+        {
+            "rating": "2",
+            "reason": ["refused", "attitude", "no-such-reason"],
+            "comment": "  Bị trả hồ sơ.\r\nKhông nói lý do. ",
+            "contact": "0900 000 000",
+            "item-1.1": "5",
+            "item-3.6": "1",
+            "item-3.7": "1",
+            "item-2.1": "",
+        },
+    )
+    assert "Đã lưu phần bổ sung." in words_of(thanks)
+    said = content(context)
+    assert said.rating == 2
+    assert [reason.value for reason in said.reasons] == ["attitude", "refused"]
+    assert said.comment == "Bị trả hồ sơ.\nKhông nói lý do."
+    assert said.contact == "0900 000 000"
+    assert said.survey == {"1.1": 5, "3.6": 1}
+    assert code_on(thanks) is not None
+    (row,) = feedback_rows(context)
+    assert (row.rating, row.is_complaint, row.comment) == (2, True, said.comment)
+
+
+def test_details_posted_twice_are_one_entry_and_one_code(
+    citizen: Citizen, context: ServerContext
+) -> None:
+    first = citizen.tap(1)
+    fields = {"rating": "1", "reason": "violence"}
+    codes = {code_on(citizen.add(first, fields)) for _ in range(3)}
+    assert codes == {code_on(first)}
+    assert len(entries(context)) == 2
+
+
+def test_the_rating_can_be_changed_for_two_minutes(
+    citizen: Citizen, context: ServerContext, clock: Clock
+) -> None:
+    first = citizen.tap(1)
+    clock.advance(120)
+    citizen.add(first, {"rating": "5"})
+    assert [row.rating for row in feedback_rows(context)] == [5]
+    with context.database.transaction() as db:
+        assert [flag.state for flag in db.exec(select(FlagRow))] == ["withdrawn"]
+
+
+def test_after_two_minutes_the_rating_stands_and_the_words_are_taken(
+    citizen: Citizen, context: ServerContext, clock: Clock
+) -> None:
+    first = citizen.tap(1)
+    clock.advance(121)
+    answer = citizen.add(first, {"rating": "5", "comment": "Tôi nhầm."})
+    assert "không đổi được mức đánh giá" in words_of(answer)
+    (row,) = feedback_rows(context)
+    assert (row.rating, row.comment) == (1, "Tôi nhầm.")
+
+
+def test_after_an_hour_the_words_are_handed_back(
+    citizen: Citizen, context: ServerContext, clock: Clock
+) -> None:
+    first = citizen.tap(3)
+    clock.advance(3601)
+    answer = citizen.add(first, {"rating": "3", "comment": "Viết rất lâu"})
+    assert answer.status_code == 400
+    assert "Viết rất lâu" in answer.text
+    assert len(entries(context)) == 1
+
+
+def test_a_receipt_can_be_asked_for_without_complaining(citizen: Citizen) -> None:
+    assert code_on(citizen.add(citizen.tap(5), {"rating": "5", "receipt": "1"})) is not None
+
+
+def test_a_script_in_a_comment_is_shown_and_does_not_run(citizen: Citizen) -> None:
+    script = "</textarea><script>alert(1)</script>"
+    answer = citizen.add(citizen.tap(1), {"rating": "1", "comment": script})
+    assert "<script>alert" not in answer.text
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in answer.text
+    assert "script-src 'self'" in answer.headers["content-security-policy"]
+    assert "unsafe" not in answer.headers["content-security-policy"]
+
+
+def test_a_comment_of_a_megabyte_is_refused_and_the_tap_stays(
+    citizen: Citizen, context: ServerContext
+) -> None:
+    first = citizen.tap(2)
+    answer = citizen.add(first, {"rating": "2", "comment": "a" * 2**20})
+    assert answer.status_code == 413
+    assert "vẫn được lưu" in words_of(answer)
+    assert [row.rating for row in feedback_rows(context)] == [2]
+    assert citizen.add(first, {"rating": "2", "comment": "ngắn"}).status_code == 200
+
+
+def test_a_comment_slightly_too_long_is_handed_back_whole(
+    citizen: Citizen, context: ServerContext
+) -> None:
+    words = "ờ" * (MAX_COMMENT_CHARACTERS + 1)
+    answer = citizen.add(citizen.tap(2), {"rating": "2", "reason": "other", "comment": words})
+    assert answer.status_code == 400
+    assert words in answer.text
+    assert "4001 ký tự" in words_of(answer)
+    assert 'value="other" checked' in answer.text
+    shorter = citizen.add(answer, {"rating": "2", "comment": words[:-1]})
+    assert shorter.status_code == 200
+    assert content(context).comment == words[:-1]
+
+
+def test_control_characters_do_not_reach_the_database(
+    citizen: Citizen, context: ServerContext
+) -> None:
+    citizen.add(citizen.tap(2), {"rating": "2", "comment": "a\x00b\x1b[31mc\td"})
+    assert content(context).comment == "ab[31mc\td"
+
+
+@pytest.mark.parametrize("body", [b"form=%ff%fe&rating=5", b"\x00\x01", b"&&&=", b"a=1&" * 3000])
+def test_bytes_that_are_no_form_are_answered(citizen: Citizen, body: bytes) -> None:
+    assert citizen.post_bytes("/r/desk-1", body).status_code == 400
+    assert citizen.post_bytes("/r", body).status_code == 400
+
+
+# --- floods and failures ----------------------------------------------------------------------
+
+
+def test_a_flood_at_one_desk_is_slowed_and_loses_nothing(
+    citizen: Citizen, context: ServerContext, clock: Clock
+) -> None:
+    fields = {**hidden(citizen.get("/r/desk-1")), "rating": "5"}
+    codes = [citizen.post("/r/desk-1", fields).status_code for _ in range(62)]
+    assert codes == [200] * 60 + [429] * 2
+    assert citizen.tap(5, "/r/desk-2").status_code == 200, "other desks are not held up"
+    waiting = citizen.tap(3)
+    assert "chờ một phút" in words_of(waiting)
+    clock.advance(60)
+    assert citizen.post("/r/desk-1", hidden(waiting)).status_code == 200
+    assert [row.rating for row in feedback_rows(context)].count(3) == 1
+
+
+def test_a_locked_database_is_told_and_one_tap_tries_again(
+    context: ServerContext, citizen: Citizen
+) -> None:
+    engine = context.database.engine
+    event.listen(engine, "connect", lambda raw, _: raw.execute("PRAGMA busy_timeout=50"))
+    engine.dispose()
+    fields = {**hidden(citizen.get("/r/desk-1")), "rating": "2"}
+    other_process = Database(str(engine.url))
+    with other_process.transaction():
+        answer = citizen.post("/r/desk-1", fields)
+    other_process.close()
+    assert answer.status_code == 503
+    assert "Chưa lưu được" in words_of(answer)
+    assert entries(context) == []
+    assert citizen.post("/r/desk-1", hidden(answer)).status_code == 200
+    assert len(feedback_rows(context)) == 1
+
+
+def test_a_full_disk_is_told_and_nothing_is_half_written(
+    context: ServerContext, citizen: Citizen
+) -> None:
+    first = citizen.tap(2)
+    engine = context.database.engine
+    limits = {"pages": 1}  # SQLite raises the limit to what is in use: not one page more
+    event.listen(
+        engine, "connect", lambda raw, _: raw.execute(f"PRAGMA max_page_count={limits['pages']}")
+    )
+    engine.dispose()
+    words = secrets.token_hex(1900)
+    before = len(entries(context))
+    statuses = [
+        citizen.add(first, {"rating": "2", "comment": f"{words}{n}"}).status_code for n in range(30)
+    ]
+    assert statuses[-1] == 503
+    assert len(entries(context)) == before + statuses.count(200)
+    limits["pages"] = 1_000_000
+    engine.dispose()
+    answer = citizen.add(first, {"rating": "2", "comment": "Đĩa đã có chỗ"})
+    assert answer.status_code == 200
+    assert feedback_rows(context)[0].comment == "Đĩa đã có chỗ"
+
+
+# --- pages ------------------------------------------------------------------------------------
+
+
+def test_pages_are_small_and_keep_no_trace(citizen: Citizen) -> None:
+    page = citizen.get("/r/desk-1")
+    assets = [citizen.get(path).content for path in ("/static/theme.css", "/static/public.css")]
+    assert len(page.content) <= 14 * 1024
+    thanks = citizen.tap(1)
+    script = citizen.get("/static/public.js").content
+    assert sum(map(len, [page.content, thanks.content, script, *assets])) <= 50 * 1024
+    for answer in (page, thanks):
+        assert answer.headers["referrer-policy"] == "no-referrer"
+        assert answer.headers["cache-control"] == "no-store"
+        assert "style=" not in answer.text
+        assert "onclick" not in answer.text
+
+
+def test_the_rating_page_needs_no_script(citizen: Citizen) -> None:
+    assert "<script" not in citizen.get("/r/desk-1").text
+
+
+def test_language_and_size_go_by_link(citizen: Citizen) -> None:
+    page = citizen.get("/r/desk-1?lang=en&big=1")
+    assert 'lang="en" class="large"' in page.text
+    assert "Very dissatisfied" in page.text
+    assert 'href="/r/desk-1?lang=en"' in page.text
+    assert 'href="/r/desk-1?big=1"' in page.text
+    thanks = citizen.post("/r/desk-1?lang=en&big=1", {**hidden(page), "rating": "5"})
+    assert "Saved: Very satisfied." in words_of(thanks)
+
+
+@pytest.mark.parametrize("path", ["/r/none", "/r/..%2f..", "/u/none", "/r?unit=none", "/x"])
+def test_what_does_not_exist_says_where_to_go_on(citizen: Citizen, path: str) -> None:
+    answer = citizen.get(path)
+    assert answer.status_code == 404
+    assert "tự chọn đơn vị" in words_of(answer)
+
+
+# --- from home --------------------------------------------------------------------------------
+
+
+def test_from_home_the_tree_leads_to_a_desk(citizen: Citizen, context: ServerContext) -> None:
+    top = citizen.get("/r")
+    assert "Xã Đô Lương" in top.text
+    assert "sáp nhập" not in top.text, "a unit that is no more can't be rated"
+    unit = citizen.get("/r?unit=unit-a")
+    assert "/r/desk-2?from=home" in unit.text
+    form = hidden(citizen.get("/r/desk-2?from=home"))
+    citizen.post("/r/desk-2?from=home", {**form, "rating": "4"})
+    (row,) = feedback_rows(context)
+    assert (row.channel, row.desk, row.match) == ("home", "desk-2", "unmatched")
+
+
+@pytest.mark.parametrize("words", ["do luong", "Đô Lương", "LUONG xa", "xã đô"])
+def test_search_finds_a_unit_with_and_without_marks(citizen: Citizen, words: str) -> None:
+    answer = citizen.get(f"/r?{urlencode({'q': words})}")
+    assert "unit=unit-a" in answer.text
+    assert "unit=unit-b" not in answer.text
+
+
+def test_search_that_finds_nothing_says_so(citizen: Citizen) -> None:
+    assert "Không có đơn vị nào" in words_of(citizen.get("/r?q=%3Cscript%3E"))
+
+
+def test_a_unit_can_be_rated_as_a_whole(citizen: Citizen, context: ServerContext) -> None:
+    citizen.tap(2, "/u/unit-b")
+    (row,) = feedback_rows(context)
+    assert (row.channel, row.desk, row.unit_id) == ("home", None, "unit-b")
+    with context.database.transaction() as db:
+        assert db.exec(select(col(FlagRow.unit_id))).all() == ["unit-b"]
+
+
+def test_two_applications_share_no_state(context: ServerContext) -> None:
+    form = hidden(Citizen(make_public_app(context)).get("/r/desk-1"))
+    answer = Citizen(make_public_app(context)).post("/r/desk-1", {**form, "rating": "5"})
+    assert answer.status_code == 200, "any worker takes a form that another one made"
