@@ -33,7 +33,7 @@ def open_source(
         return UsbCamera(int(match[1]), now, times)
     if match := re.fullmatch(r"scene:(\d+)", setting):
         return SceneCamera(int(match[1]), now)
-    if re.match(r"[a-z]+:", setting):
+    if re.match(r"[a-z0-9+.-]+:", setting):
         raise SourceError(f"{setting}: neither a stream, usb:N, scene:SEED nor a file")
     return VideoFile(Path(setting), now(), paced=True, times=times)
 

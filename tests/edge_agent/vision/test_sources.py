@@ -1,0 +1,121 @@
+"""What a setting means; a real RTSP camera on loopback that is killed and comes back."""
+
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from edge_agent.vision.camera import Camera, SignalLost
+from edge_agent.vision.frames import Frame, SourceError
+from edge_agent.vision.scene import SceneCamera
+from edge_agent.vision.sources import (
+    MAX_FPS,
+    StreamSource,
+    UsbCamera,
+    open_source,
+    without_password,
+)
+from edge_agent.vision.stage_times import StageTimes
+from edge_agent.vision.video_file import VideoFile
+from tests.processes.ports import free_port
+from tests.processes.rtsp_server import RtspServer
+
+
+def now() -> datetime:
+    return datetime.fromtimestamp(time.monotonic(), UTC)
+
+
+@pytest.mark.parametrize(
+    ("setting", "kind"),
+    [
+        ("rtsp://camera/stream", StreamSource),
+        ("RTSPS://camera/stream", StreamSource),
+        ("http://camera/video.mjpg", StreamSource),
+        ("https://camera/live.m3u8", StreamSource),
+        ("usb:1", UsbCamera),
+        ("0", UsbCamera),
+        ("scene:7", SceneCamera),
+        ("recordings/desk.mp4", VideoFile),
+    ],
+)
+def test_a_setting_names_its_kind_of_source(setting: str, kind: type) -> None:
+    source = open_source(setting, now)
+    assert isinstance(source, kind)
+    assert source.is_recording is (kind is VideoFile)
+    assert source.keeps_all is False
+
+
+@pytest.mark.parametrize("setting", ["usb:one", "scene:", "ftp://camera/x", "v4l2:/dev/video0"])
+def test_a_setting_that_means_nothing_is_refused(setting: str) -> None:
+    with pytest.raises(SourceError, match="neither a stream, usb:N, scene:SEED nor a file"):
+        open_source(setting, now)
+
+
+def test_an_absent_usb_camera_is_named() -> None:
+    with pytest.raises(SourceError, match="usb:97: no such camera"):
+        next(UsbCamera(97, now).frames())
+
+
+def test_an_address_is_logged_without_its_password() -> None:
+    assert without_password("rtsp://admin:secret@10.0.0.5/s") == "rtsp://…@10.0.0.5/s"
+    assert without_password("rtsp://10.0.0.5/s@2") == "rtsp://10.0.0.5/s@2"
+
+
+def test_a_stream_that_refuses_is_named_without_its_password() -> None:
+    url = f"rtsp://admin:secret@127.0.0.1:{free_port()}/desk"
+    with pytest.raises(SourceError, match=r"rtsp://…@127\.0\.0\.1") as caught:
+        next(StreamSource(url, now).frames())
+    assert "secret" not in str(caught.value)
+
+
+@pytest.fixture
+def server(testdata: Path, tmp_path: Path) -> Iterator[RtspServer]:
+    with RtspServer(tmp_path, testdata / "video" / "desk_one_by_one_a.mp4") as server:
+        yield server
+
+
+def wait_for(camera: Camera, kind: type, timeout_s: float) -> object:
+    """The next news of that kind."""
+    give_up = time.monotonic() + timeout_s
+    while time.monotonic() < give_up:
+        news = camera.next(0.5)
+        if isinstance(news, kind):
+            return news
+    raise AssertionError(f"no {kind.__name__} in {timeout_s} s")
+
+
+@pytest.mark.processes
+def test_an_rtsp_camera_that_dies_is_lost_and_seen_again_when_it_is_back(
+    server: RtspServer,
+) -> None:
+    times = StageTimes()
+    source = StreamSource(server.url, now, times)
+    camera = Camera(source, now, stall_s=2, first_retry_s=0.3)
+    try:
+        first = wait_for(camera, Frame, 20)
+        assert isinstance(first, Frame)
+        assert first.image.shape == (432, 768, 3)
+        seen = count_frames(camera, 2.0)
+        assert 8 <= seen <= 2 * MAX_FPS + 3
+        assert times.milliseconds()["decode"] > 0
+
+        server.kill()
+        lost = wait_for(camera, SignalLost, 15)
+        assert isinstance(lost, SignalLost)
+        assert lost.since >= first.captured_at
+
+        server.start()
+        again = wait_for(camera, Frame, 30)
+        assert isinstance(again, Frame)
+        assert again.captured_at > lost.at
+    finally:
+        camera.close()
+
+
+def count_frames(camera: Camera, seconds: float) -> int:
+    give_up, seen = time.monotonic() + seconds, 0
+    while time.monotonic() < give_up:
+        seen += isinstance(camera.next(0.2), Frame)
+    return seen
