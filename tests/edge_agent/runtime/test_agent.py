@@ -1,5 +1,6 @@
 """The real agent as a process: kills, full stops, and what its disk gives away."""
 
+import json
 import os
 import re
 import sqlite3
@@ -149,33 +150,34 @@ def whole_disk(folder: Path) -> bytes:
     return b"\0".join(path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file())
 
 
-def test_a_recording_played_once_ends_without_a_camera_fault_and_pages_stay(
+def test_a_recording_played_once_is_three_stays_and_no_camera_fault(
     tmp_path: Path, testdata: Path
 ) -> None:
-    clip = testdata / "video" / "desk_one_by_one_a.mp4"
-    zones = {"citizen": {"role": "citizen", "polygon": [[0, 0], [1, 0], [1, 1], [0, 1]]}}
+    truth = json.loads((testdata / "ground_truth.json").read_text())
+    (clip,) = (c for c in truth["clips"] if c["file"].endswith("desk_one_by_one_a.mp4"))
+    corners = clip["zones"]["customer"]["polygon_px"]
+    polygon = [[x / clip["width"], y / clip["height"]] for x, y in corners]
     camera = {
         "name": "room",
-        "source": str(clip),
+        "source": str(testdata / clip["file"]),
         "paced": False,
         "empty": "0-5",
-        "desks": [{"desk": DESK, "zones": zones}],
+        "desks": [{"desk": DESK, "zones": {"citizen": {"role": "citizen", "polygon": polygon}}}],
     }
-    agent = EdgeAgent(tmp_path / "box", free_port(), [camera])
-    with agent:
+    with EdgeAgent(tmp_path / "box", free_port(), [camera]) as agent:
         agent.wait_for_output("recording_ended", 90)
+        # The pages stay, and a finished recording is no fault.
         assert httpx.get(f"{agent.url}/kiosk/{DESK}").status_code == 200
-        with httpx.Client(base_url=agent.url) as browser:
-            assert browser.get("/healthz").json() == {"status": "ok"}
     events = [event.event.data for event in stored_events(agent)]
     cameras = [data.state for data in events if isinstance(data, CameraObserved)]
     assert cameras == [CameraState.OK]
-    stays = {
-        data.session_id
-        for data in events
-        if isinstance(data, PresenceObserved) and data.state is PresenceState.OCCUPIED
-    }
-    assert len(stays) >= 1
+    seen = [data for data in events if isinstance(data, PresenceObserved)]
+    start = next(data.since for data in events if isinstance(data, CameraObserved))
+    stays = [d for d in seen if d.state is PresenceState.OCCUPIED]
+    assert len({d.session_id for d in stays}) == clip["sessions"]
+    arrivals = [(d.since - start).total_seconds() for d in stays]
+    assert arrivals == pytest.approx([begin for begin, _ in clip["customer_in_zone"]], abs=1.5)
+    assert seen[-1].state is PresenceState.EMPTY
 
 
 def test_a_missing_recording_is_said_and_the_kiosk_works(tmp_path: Path) -> None:
