@@ -69,6 +69,7 @@ class DeviceConnection:
         self.device = DeviceId(member.enrolment.device)
         self.delivered_until: datetime | None = None  # time of the newest event with a receipt
         self.is_done = False
+        self.is_caught_up = False  # all that is due has its receipt
         self._member = member
         self._changed = changed
         self._server_key = bytes.fromhex(member.enrolment.configuration.signing_public_key)
@@ -114,6 +115,7 @@ class DeviceConnection:
             self._publish(self._sent)
         self._publish_new(now)
         self._publish_telemetry(now)
+        self.is_caught_up = not self._sent and (self._next is None or self._next.deliver_at > now)
         self.is_done = self._next is None and not self._sent
 
     def _apply(self, receipt: Receipt) -> None:
