@@ -49,8 +49,8 @@ format: $(DEV) ## let ruff put the code into form
 bench: $(DEV) $(ASSETS) ## measure; a table on the screen and JSON in bench/results/
 	$(PY) -m bench
 
-soak: $(DEV) $(ASSETS) ## a simulated fleet over real MQTT until Ctrl-C
-	$(PY) -m bench soak
+soak: $(DEV) $(ASSETS) $(SYSTEM) ## kills and outages again and again, until one fails or Ctrl-C
+	@while $(PY) -m pytest -q -m processes; do :; done
 
 assets: $(ASSETS) ## page assets (htmx) from npm by lock file
 
