@@ -41,8 +41,8 @@ class RatingForm(_Form):
     """A page with five faces, made for one place; `qr` is a desk screen's code, unspent so far."""
 
     unit_id: str
-    desk: str | None
     channel: FeedbackChannel
+    desk: str | None = None  # None: the unit as a whole
     session_id: str | None = None
     qr: str | None = None
     notice: Notice | None = None  # why the scanned code binds nothing

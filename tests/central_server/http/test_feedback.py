@@ -466,7 +466,7 @@ def test_search_that_finds_nothing_says_so(citizen: Citizen) -> None:
 
 
 def test_a_unit_can_be_rated_as_a_whole(citizen: Citizen, context: ServerContext) -> None:
-    citizen.tap(2, "/u/unit-b")
+    assert citizen.tap(2, "/u/unit-b").status_code == 200
     (row,) = feedback_rows(context)
     assert (row.channel, row.desk, row.unit_id) == ("home", None, "unit-b")
     with context.database.transaction() as db:
