@@ -26,7 +26,7 @@ class ImageCodes:
         line: dict[str, object] = {"image": str(self.image), "texts": self.texts}
         if self.error is not None:
             line["error"] = self.error
-        return json.dumps(line, ensure_ascii=False)
+        return json.dumps(line)  # ASCII: a file's name need not be text in any encoding
 
 
 def read_images(images: Iterable[Path]) -> Iterator[ImageCodes]:

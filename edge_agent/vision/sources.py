@@ -1,6 +1,7 @@
 """What a camera setting means: a stream's address, a USB device, a recording or a drawn scene."""
 
 import re
+import time
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
@@ -38,6 +39,20 @@ def open_source(
     return VideoFile(Path(setting), now(), paced=True, times=times)
 
 
+class _Pace:
+    """Picks at most `MAX_FPS` of the pictures that come, by the clock that nobody sets."""
+
+    def __init__(self) -> None:
+        self._next_at = 0.0
+
+    def wants_one(self) -> bool:
+        now = time.monotonic()
+        if now < self._next_at:
+            return False
+        self._next_at = now + 0.9 / MAX_FPS  # 0.9: pictures do not come evenly
+        return True
+
+
 class StreamSource:
     """An IP camera, by RTSP (over TCP, whole pictures or none) or HTTP."""
 
@@ -55,7 +70,7 @@ class StreamSource:
         """At most `MAX_FPS` of the stream's pictures, each with the time at which it came."""
         name = without_password(self._url)
         options = {"rtsp_transport": "tcp"} if self._url.lower().startswith("rtsp") else {}
-        next_at = float("-inf")
+        pace = _Pace()
         try:
             with av.open(self._url, options=options, timeout=NETWORK_TIMEOUT_S) as container:
                 if not container.streams.video:
@@ -66,10 +81,9 @@ class StreamSource:
                         picture = next(pictures, None)
                     if picture is None:
                         return
-                    at = self._now()
-                    if at.timestamp() < next_at:
+                    if not pace.wants_one():
                         continue
-                    next_at = at.timestamp() + 0.9 / MAX_FPS  # 0.9: frames do not come evenly
+                    at = self._now()
                     with self._times.measure("decode"):
                         image = picture.to_ndarray(format="bgr24")
                     yield Frame(np.asarray(image, dtype=np.uint8), at)
@@ -92,8 +106,8 @@ class UsbCamera:
         self._times = times or StageTimes()
 
     def frames(self) -> Iterator[Frame]:
-        """Pictures until the device fails."""
-        device = cv2.VideoCapture(self._index)
+        """At most `MAX_FPS` pictures a second, until the device fails."""
+        device, pace = cv2.VideoCapture(self._index), _Pace()
         try:
             if not device.isOpened():
                 raise SourceError(f"usb:{self._index}: no such camera, or another program has it")
@@ -102,7 +116,8 @@ class UsbCamera:
                     is_read, image = device.read()
                 if not is_read:
                     raise SourceError(f"usb:{self._index}: the camera was unplugged or failed")
-                yield Frame(np.asarray(image, dtype=np.uint8), self._now())
+                if pace.wants_one():
+                    yield Frame(np.asarray(image, dtype=np.uint8), self._now())
         finally:
             device.release()
 
