@@ -54,7 +54,7 @@ def project(run: Run, streams: Iterable[Stream]) -> None:
         if position.must_refold or _is_other_registry(position, settings[position.device]):
             _refold(run, position, settings[position.device], batch)
         elif position.superseded_by is not None:
-            if position.highest_seen > position.projected_through:
+            if _last_known(position) > position.projected_through:
                 _refold(run, position, settings[position.device], batch)
         elif position.given_up:
             _continue(run, position, settings[position.device], None, batch)
@@ -104,6 +104,11 @@ def _read_registry(run: Run, positions: Iterable[StreamPosition]) -> dict[str, _
         key = bytes.fromhex(row.public_key) if row and row.public_key else None
         found[device] = _Known(unit_id, desks, key, row.paired_at if row else None)
     return found
+
+
+def _last_known(position: StreamPosition) -> int:
+    """The last position that was received or given up."""
+    return max([position.highest_seen, *(last for _, last in position.given_up)])
 
 
 def _is_other_registry(position: StreamPosition, known: _Known) -> bool:
