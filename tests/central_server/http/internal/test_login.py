@@ -1,0 +1,173 @@
+"""Logging in and out, and what a change must prove."""
+
+from datetime import timedelta
+
+import pytest
+
+from central_server.domain.errors import ConflictError, InvalidError
+from central_server.domain.permissions import Role
+from central_server.http.dependencies import COOKIE, CSRF_HEADER
+from central_server.services import accounts
+from central_server.services.context import ServerContext
+from central_server.storage.tables import LoginRow
+from tests.central_server.factories import Clock
+from tests.central_server.http.internal.browser import ORIGIN
+from tests.central_server.http.internal.conftest import OpenBrowser
+from tests.factories import make_id
+
+PASSWORD = "một mật khẩu đủ dài"
+TAKE = f"/flags/{make_id('wait-commune-a')}/take"
+
+
+@pytest.fixture
+def inspector(context: ServerContext) -> str:
+    """The log-in name of an account with `PASSWORD`."""
+    accounts.create_user(
+        context, user_id="thanh-tra", password=PASSWORD, role=Role.INSPECTOR, unit_id="district"
+    )
+    return "thanh-tra"
+
+
+def _clock(context: ServerContext) -> Clock:
+    assert isinstance(context.now, Clock)
+    return context.now
+
+
+def test_the_form_leads_to_where_one_wanted_to_go(browser: OpenBrowser, inspector: str) -> None:
+    client = browser()
+    asked = client.get("/sessions?state=ended")
+    assert asked.headers["location"] == "/login?next=%2Fsessions%3Fstate%3Dended"
+    form = {"user": inspector, "password": PASSWORD, "next": "/sessions?state=ended"}
+    answer = client.post("/login", form)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/sessions?state=ended")
+    cookie = answer.headers["set-cookie"]
+    assert "HttpOnly" in cookie
+    assert "SameSite=lax" in cookie
+    assert "Secure" not in cookie, "a browser on the same machine may speak plain HTTP"
+    assert client.get("/").headers["location"] == "/flags"
+
+
+@pytest.mark.parametrize("target", ["//evil.example", "/\\evil", "https://evil.example", "/a\nb"])
+def test_it_leads_to_no_other_site(browser: OpenBrowser, inspector: str, target: str) -> None:
+    form = {"user": inspector, "password": PASSWORD, "next": target}
+    assert browser().post("/login", form).headers["location"] == "/"
+
+
+def test_outside_this_machine_the_cookie_needs_tls(browser: OpenBrowser, inspector: str) -> None:
+    headers = {"host": "server.example", "origin": "http://server.example"}
+    form = {"user": inspector, "password": PASSWORD}
+    answer = browser().post("/login", form, headers=headers)
+    assert "Secure" in answer.headers["set-cookie"]
+    assert "https://" in browser().get("/login", headers=headers).text
+
+
+def test_wrong_unknown_and_locked_answer_the_same(
+    browser: OpenBrowser, context: ServerContext, inspector: str
+) -> None:
+    client = browser()
+
+    def attempt(user: str, password: str) -> str:
+        answer = client.post("/login", {"user": user, "password": password})
+        assert answer.status_code in (303, 422)
+        return "in" if answer.status_code == 303 else answer.text.replace(user, "…")
+
+    unknown = attempt("khong-ai", PASSWORD)
+    assert attempt(inspector, "sai") == unknown
+    for _ in range(4):
+        attempt(inspector, "sai")
+    assert attempt(inspector, PASSWORD) == unknown, "locked after five failures"
+    _clock(context).advance(31)
+    assert attempt(inspector, PASSWORD) == "in"
+
+
+def test_a_disabled_or_idle_log_in_ends(browser: OpenBrowser, context: ServerContext) -> None:
+    client = browser(Role.INSPECTOR)
+    for _ in range(3):
+        _clock(context).advance(timedelta(minutes=20).total_seconds())
+        assert client.get("/flags").status_code == 200, "use keeps it alive"
+    _clock(context).advance(timedelta(minutes=33).total_seconds())
+    assert client.get("/flags").status_code == 303
+
+
+def test_logging_in_anew_ends_the_former_session(browser: OpenBrowser, inspector: str) -> None:
+    client = browser()
+    form = {"user": inspector, "password": PASSWORD}
+    client.post("/login", form)
+    former = client.cookies[COOKIE]
+    client.post("/login", form)
+    assert client.cookies[COOKIE] != former
+    client.cookies.clear()
+    client.cookies.set(COOKIE, former)
+    assert client.get("/flags").status_code == 303
+
+
+def test_only_the_tokens_hash_is_stored(
+    browser: OpenBrowser, context: ServerContext, inspector: str
+) -> None:
+    client = browser()
+    client.post("/login", {"user": inspector, "password": PASSWORD})
+    with context.database.reading() as db:
+        assert db.get(LoginRow, client.cookies[COOKIE]) is None
+
+
+def test_a_change_needs_the_sessions_token(browser: OpenBrowser) -> None:
+    client = browser(Role.INSPECTOR)
+    token = client.headers.pop(CSRF_HEADER)
+    assert client.post(TAKE).status_code == 403
+    assert client.post(TAKE, {"csrf_token": "x" * 43}).status_code == 403
+    assert client.post("/logout").status_code == 403
+    assert client.post(TAKE, {"csrf_token": token}).status_code == 303
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"origin": "https://evil.example"},
+        {"origin": "null"},
+        {"sec-fetch-site": "cross-site"},
+        {"sec-fetch-site": "same-site"},
+    ],
+)
+def test_no_other_site_may_ask_for_a_change(
+    browser: OpenBrowser, inspector: str, headers: dict[str, str]
+) -> None:
+    client = browser(Role.INSPECTOR)
+    assert client.post(TAKE, headers=headers).status_code == 403
+    form = {"user": inspector, "password": PASSWORD}
+    assert client.post("/login", form, headers=headers).status_code == 403
+    own = {"origin": ORIGIN, "sec-fetch-site": "same-origin"}
+    assert client.post(TAKE, headers=own).status_code == 303
+
+
+def test_logging_out_ends_it_on_the_server(browser: OpenBrowser) -> None:
+    client = browser(Role.INSPECTOR)
+    token = client.cookies[COOKIE]
+    assert client.post("/logout").headers["location"] == "/login"
+    client.cookies.set(COOKIE, token)
+    assert client.get("/flags").status_code == 303
+
+
+def test_scripts_log_in_with_json(browser: OpenBrowser, inspector: str) -> None:
+    client = browser()
+    wrong = client.post("/api/v1/session", json={"user": inspector, "password": "sai"})
+    assert (wrong.status_code, wrong.json()["code"]) == (422, "error.login_failed")
+    who = client.post("/api/v1/session", json={"user": inspector, "password": PASSWORD})
+    assert who.status_code == 201
+    assert client.get("/api/v1/session").json() == who.json()
+    assert who.json()["role"] == "inspector"
+    client.headers[CSRF_HEADER] = who.json()["csrf_token"]
+    assert client.ask("DELETE", "/api/v1/session").status_code == 204
+    assert client.get("/api/v1/session").status_code == 401
+
+
+def test_accounts_are_checked_before_they_are_made(context: ServerContext, inspector: str) -> None:
+    def create(user: str = "moi", password: str = PASSWORD, unit: str = "district") -> None:
+        accounts.create_user(
+            context, user_id=user, password=password, role=Role.OPERATOR, unit_id=unit
+        )
+
+    with pytest.raises(ConflictError):
+        create(user=inspector)
+    for wrong in ({"user": "Có Dấu"}, {"password": "ngắn"}, {"unit": "nowhere"}):
+        with pytest.raises(InvalidError):
+            create(**wrong)
