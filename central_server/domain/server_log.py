@@ -157,6 +157,14 @@ class RegistryChanged(WireModel):
     subject: str = Field(max_length=100)
 
 
+class DevicePaired(WireModel):
+    """A device proved its code; checkpoints it signs from now on bear this key (Ed25519, hex)."""
+
+    type: Literal["device.paired"] = "device.paired"
+    device: str
+    public_key: Sha256Hex
+
+
 Entry = Annotated[
     RulesActivated
     | DeviceFellSilent
@@ -174,7 +182,8 @@ Entry = Annotated[
     | Notified
     | NotificationAcknowledged
     | Viewed
-    | RegistryChanged,
+    | RegistryChanged
+    | DevicePaired,
     Field(discriminator="type"),
 ]
 

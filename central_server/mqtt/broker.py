@@ -7,17 +7,14 @@ import socket
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import structlog
 
 _log = structlog.get_logger()
 
-START_LIMIT_S = 20.0  # importing and listening takes about one second on a slow machine
+LISTENING = "listening"  # the child's one line on standard output, once it takes connections
 RESTART_AFTER_S = 1.0
-_POLL_S = 0.05
 _STOP_LIMIT_S = 5.0
 
 
@@ -41,12 +38,10 @@ class EmbeddedBroker:
 
     def start(self) -> None:
         """Returns once it takes connections; raises `BrokerFailedError`."""
-        if _takes_connections(self.host, self.port):
-            raise BrokerFailedError(
-                f"broker.port: port {self.port} on {self.host} is in use by another program"
-            )
         self._process = self._spawn()
-        self._wait_until_up(self._process)
+        if not _is_listening(self._process):
+            _end(self._process)
+            raise BrokerFailedError(f"broker.port: can't listen on {self.host}:{self.port}")
         self._watcher.start()
 
     def stop(self) -> None:
@@ -63,20 +58,15 @@ class EmbeddedBroker:
         return None if self._process is None else self._process.pid
 
     def _spawn(self) -> subprocess.Popen[bytes]:
-        # The pipe is never written to: when this process ends in whatever way, it closes, and the
-        # child ends too.
-        return subprocess.Popen(self._command, stdin=subprocess.PIPE)  # noqa: S603 - our own module
-
-    def _wait_until_up(self, process: subprocess.Popen[bytes]) -> None:
-        if not _wait_for(
-            lambda: process.poll() is not None or _takes_connections(self.host, self.port)
-        ):
-            _end(process)
-            raise BrokerFailedError(f"the broker did not listen within {START_LIMIT_S:.0f} s")
-        if process.poll() is not None:
-            raise BrokerFailedError(
-                f"the broker can't listen on {self.host}:{self.port}: see the message above"
-            )
+        return subprocess.Popen(  # noqa: S603 - our own module
+            self._command,
+            # Never written to: when this process ends in whatever way, it closes, and the child
+            # ends too.
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            # Ctrl-C in a terminal is for us; the child must outlive what still talks to it.
+            start_new_session=True,
+        )
 
     def _watch(self) -> None:
         """Thread: starts the broker again whenever it ends by itself."""
@@ -98,24 +88,15 @@ def free_port(host: str) -> int:
         return int(probe.getsockname()[1])
 
 
-def _takes_connections(host: str, port: int) -> bool:
-    with socket.socket() as probe:
-        probe.settimeout(1)
-        return probe.connect_ex((host, port)) == 0
-
-
-def _wait_for(condition: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + START_LIMIT_S
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(_POLL_S)
-    return True
+def _is_listening(process: subprocess.Popen[bytes]) -> bool:
+    """Waits for the child's word; `False` if it ended without."""
+    return process.stdout is not None and process.stdout.readline().strip() == LISTENING.encode()
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    if process.stdin is not None:
-        process.stdin.close()
+    for pipe in (process.stdin, process.stdout):
+        if pipe is not None:
+            pipe.close()
     try:
         process.wait(_STOP_LIMIT_S)
     except subprocess.TimeoutExpired:

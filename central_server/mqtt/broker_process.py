@@ -11,6 +11,8 @@ from amqtt.adapters import StreamReaderAdapter, StreamWriterAdapter
 from amqtt.broker import Broker
 from amqtt.errors import AMQTTError, BrokerError
 
+from central_server.mqtt.broker import LISTENING
+from central_server.services.logs import write_json_logs
 from event_protocol.messages import MAX_MESSAGE_BYTES
 
 _MAX_PACKET_BYTES = MAX_MESSAGE_BYTES + 1024  # topic and header besides
@@ -56,6 +58,7 @@ async def run_broker(host: str, port: int, password_file: str, server: str) -> N
         }
     )
     await broker.start()
+    typer.echo(LISTENING)
     parent_is_gone = asyncio.Event()
     asyncio.get_running_loop().add_reader(sys.stdin.fileno(), partial(parent_is_gone.set))
     await parent_is_gone.wait()
@@ -69,7 +72,9 @@ def main(
     host: Annotated[str, typer.Option()] = "127.0.0.1",
 ) -> None:
     """Started by the server with a pipe as standard input; see broker.py."""
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
+    write_json_logs()
+    # What amqtt has to say names its clients' addresses.
+    logging.getLogger("amqtt").setLevel(logging.CRITICAL)
     try:
         asyncio.run(run_broker(host, port, password_file, server))
     except BrokerError as error:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+import structlog
 from amqtt.contexts import Action, BaseContext
 from amqtt.plugins.base import BaseAuthPlugin, BaseTopicPlugin
 from amqtt.session import Session
@@ -10,6 +11,8 @@ from amqtt.session import Session
 from central_server.services.broker_accounts import is_password, read_password_file
 from event_protocol.names import DeviceId
 from event_protocol.topics import may_publish, may_subscribe
+
+_log = structlog.get_logger()
 
 # Set on a session once its password was right. A refused connection overwrites the user name of
 # the session whose client id it claims, so that the name alone would not do.
@@ -46,7 +49,7 @@ class AccountPlugin(BaseAuthPlugin):
         if allowed:
             session.attributes[_ACCOUNT] = name
         else:
-            self.context.logger.warning("refused a connection as %r", name[:64])
+            _log.warning("broker refused a connection", account=name[:64])
         return allowed
 
     def _may_leave(self, name: str, session: Session) -> bool:

@@ -8,7 +8,7 @@ from secrets import token_bytes
 from sqlmodel import Session
 
 from central_server.domain.errors import InvalidError, NotFoundError
-from central_server.domain.server_log import RegistryChanged
+from central_server.domain.server_log import DevicePaired, RegistryChanged
 from central_server.services import broker_accounts
 from central_server.services.context import ServerContext
 from central_server.storage import registry, server_log
@@ -58,7 +58,7 @@ def enrol(context: ServerContext, request: EnrolmentRequest) -> Enrolment:
         code.used_at = device.paired_at = now
         device.public_key = request.public_key
         device.password_hash = broker_accounts.hash_password(password)
-        entry = RegistryChanged(by="installer", what="device.paired", subject=device.device_id)
+        entry = DevicePaired(device=device.device_id, public_key=request.public_key)
         server_log.append(db, entry, at=now)
         configuration = _configuration(context, db, device)
     broker_accounts.write_password_file(context)

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import Any, NamedTuple
 
-from sqlalchemy import Table, select, tuple_
+from sqlalchemy import Table, func, select, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session
 
@@ -85,6 +85,23 @@ def read_stream(db: Session, device: str, epoch: int) -> Iterator[StoredEvent]:
     """All events of one stream in order, whatever is missing between them."""
     for row in _read(db, device, epoch, 0, _COLUMNS):
         yield StoredEvent._make(row)
+
+
+def list_devices(db: Session) -> list[str]:
+    """Every device that the log holds anything of."""
+    statement = select(_EVENT.c.device).distinct().order_by(_EVENT.c.device)
+    return list(db.connection().execute(statement).scalars())
+
+
+def list_epochs(db: Session, device: str) -> list[int]:
+    """That device's epochs in the log, oldest first."""
+    statement = select(_EVENT.c.epoch).where(_EVENT.c.device == device).distinct()
+    return list(db.connection().execute(statement.order_by(_EVENT.c.epoch)).scalars())
+
+
+def count(db: Session) -> int:
+    """How many positions are occupied, of all devices."""
+    return db.connection().execute(select(func.count()).select_from(_EVENT)).scalar_one()
 
 
 def contiguous_head(

@@ -56,14 +56,23 @@ def append(db: Session, entry: Entry, *, at: datetime, sealed: str | None = None
 
 def read_after(db: Session, sequence: int) -> Iterator[LoggedEntry]:
     """All entries behind that one (0: from the start), in order, without holding all in memory."""
-    rows = db.exec(
+    for row in read_rows(db, sequence):
+        yield _from_row(row)
+
+
+def read_rows(db: Session, after: int = 0) -> Iterator[ServerLogRow]:
+    """The rows as they stand, for who must not trust them."""
+    yield from db.exec(
         select(ServerLogRow)
-        .where(col(ServerLogRow.sequence) > sequence)
+        .where(col(ServerLogRow.sequence) > after)
         .order_by(col(ServerLogRow.sequence))
         .execution_options(yield_per=_ROWS_AT_ONCE)
     )
-    for row in rows:
-        yield _from_row(row)
+
+
+def count(db: Session) -> int:
+    """How many entries there are."""
+    return db.exec(select(func.count()).select_from(ServerLogRow)).one()
 
 
 def find(db: Session, sequence: int) -> LoggedEntry | None:

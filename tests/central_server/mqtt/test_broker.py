@@ -262,6 +262,8 @@ def test_the_broker_dies_with_a_killed_parent(tmp_path: Path) -> None:
 
 
 def test_a_port_in_use_is_named(embedded: EmbeddedBroker, tmp_path: Path) -> None:
-    second = EmbeddedBroker("127.0.0.1", embedded.port, tmp_path / "passwords", "central-server")
-    with pytest.raises(BrokerFailedError, match=f"port {embedded.port} on 127.0.0.1 is in use"):
+    second = EmbeddedBroker(
+        "127.0.0.1", embedded.port, write_passwords(tmp_path / "passwords"), "central-server"
+    )
+    with pytest.raises(BrokerFailedError, match=f"can't listen on 127.0.0.1:{embedded.port}"):
         second.start()

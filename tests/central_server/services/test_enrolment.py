@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from central_server.domain.errors import InvalidError, NotFoundError
-from central_server.domain.server_log import RegistryChanged
+from central_server.domain.server_log import DevicePaired, RegistryChanged
 from central_server.services import broker_accounts, enrolment
 from central_server.services.context import ServerContext
 from central_server.storage import registry, server_log
@@ -47,9 +47,9 @@ def test_a_code_becomes_keys_and_access(context: ServerContext, clock: Clock) ->
         assert device is not None
         assert (device.public_key, device.paired_at) == (PUBLIC_KEY, clock.at)
         changes = [e.entry for e in server_log.read_after(db, 0)]
-    assert [e.what for e in changes if isinstance(e, RegistryChanged)] == [
-        "device.pairing_code",
-        "device.paired",
+    assert changes == [
+        RegistryChanged(by="command", what="device.pairing_code", subject="device-a"),
+        DevicePaired(device="device-a", public_key=PUBLIC_KEY),
     ]
     hashes = broker_accounts.read_password_file(broker_accounts.password_file(context).read_text())
     assert broker_accounts.is_password(answer.broker.password, hashes["device-a"])
