@@ -55,8 +55,11 @@ class DeskPipeline:
         at = frame.captured_at
         with self.times.measure("presence"):
             picture = to_working_picture(frame.image)
-            said: list[Statement | CardRating] = [*self._camera.observe(judge(picture), at)]
-            self.readings = self._read_zones(picture, at)
+            judged = judge(picture)
+            said: list[Statement | CardRating] = [*self._camera.observe(judged, at)]
+            if self._camera.is_trusted and self._calibration is not None:
+                self._collect(self._calibration, picture, at)
+            self.readings = self._read_zones(picture, judged)
             for desk, presence in self._presence.items():
                 said += presence.observe(self.readings[desk], at)
         if self._camera.is_trusted and self._wants_codes(at):
@@ -129,12 +132,15 @@ class DeskPipeline:
     # --- one frame -------------------------------------------------------------------------------
 
     def _read_zones(
-        self, picture: GreyPicture, at: datetime
+        self, picture: GreyPicture, judged: CameraState
     ) -> dict[DeskId, dict[str, float | None]]:
-        if not self._camera.is_trusted:
+        """Good frames count as evidence from the first one after a fault.
+
+        No state can come of them before the camera is trusted again: `ENTER_AFTER` and
+        `LEAVE_AFTER` are not shorter than `LEAVE_FAULT_AFTER`.
+        """
+        if judged is not CameraState.OK:
             return {desk: {} for desk in self._desks}
-        if self._calibration is not None:
-            self._collect(self._calibration, picture, at)
         readings = self._observer.observe(picture)
         return {
             desk: {zone.name: readings[zone] for zone in zones}

@@ -72,8 +72,10 @@ class VideoFile:
             return np.asarray(picture.to_ndarray(format="bgr24"), dtype=np.uint8)
 
     def _open(self) -> InputContainer:
-        if not self._path.is_file():
+        if not self._path.exists():
             raise SourceError(f"{self._path}: no such file")
+        if not self._path.is_file():
+            raise SourceError(f"{self._path}: not a file")
         if self._path.stat().st_size == 0:
             raise SourceError(f"{self._path}: the file is empty (0 bytes)")
         try:

@@ -9,8 +9,10 @@ from uuid import UUID
 import numpy as np
 import pytest
 
+from edge_agent.core.camera_state import LEAVE_FAULT_AFTER
 from edge_agent.core.codes import CardRating
 from edge_agent.core.desk_zones import Zone
+from edge_agent.core.presence import ENTER_AFTER, LEAVE_AFTER
 from edge_agent.core.statements import Statement
 from edge_agent.runtime.pipeline import DeskPipeline
 from edge_agent.vision.frames import Frame
@@ -121,7 +123,7 @@ def test_an_untrusted_picture_makes_everything_unknown_at_once(
     after = play(pipeline, 40, 45)
     assert camera_states([*before, *during, *after]) == [CameraState.OK, fault, CameraState.OK]
     assert presence(during, "citizen") == [(35, PresenceState.UNKNOWN)]
-    assert presence(after, "citizen")[0][1] == PresenceState.OCCUPIED
+    assert presence(after, "citizen") == [(40, PresenceState.OCCUPIED)]
     stays = {
         s.data.session_id
         for s in [*before, *during, *after]
@@ -130,6 +132,10 @@ def test_an_untrusted_picture_makes_everything_unknown_at_once(
         and s.data.zone == "citizen"
     }
     assert stays == {UUID(int=1)}
+
+
+def test_no_presence_is_claimed_before_the_camera_is_trusted_again() -> None:
+    assert min(ENTER_AFTER, LEAVE_AFTER) >= LEAVE_FAULT_AFTER
 
 
 def test_a_lost_camera_is_stated_with_all_zones_since_its_last_frame() -> None:

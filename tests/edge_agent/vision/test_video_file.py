@@ -100,6 +100,11 @@ def test_a_file_cut_before_its_index_is_refused(testdata: Path, tmp_path: Path) 
         read(cut)
 
 
+def test_a_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="not a file"):
+        read(tmp_path)
+
+
 def test_sound_alone_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "sound.wav"
     with av.open(str(path), "w") as container:
