@@ -20,8 +20,8 @@ def make_app(
 ) -> FastAPI:
     """Kiosk, screen and wizard; `session_key` signs the wizard's log-in."""
     app = FastAPI(title="Edge agent", docs_url=None, redoc_url=None, openapi_url=None)
-    app.middleware("http")(add_headers)
     app.add_middleware(BodyLimit)
+    app.middleware("http")(add_headers)  # added last, so that it sees every answer
     app.add_exception_handler(UnknownDeskError, show_unknown_desk)
     app.add_exception_handler(LoginNeededError, ask_for_login)
     app.include_router(make_kiosk_router(desks, now))

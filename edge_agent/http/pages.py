@@ -64,7 +64,10 @@ class BodyLimit:
             return
         announced = dict(scope["headers"]).get(b"content-length", b"0")
         if announced.isdigit() and int(announced) > MAX_BODY_BYTES:
-            await HTMLResponse("", 413)(scope, receive, send)
+            request = Request(scope)
+            back = request.url.path.removesuffix("/amend")
+            answer = page(request, "kiosk/too_large.html", status=413, back=back)
+            await answer(scope, receive, send)
             return
         left = MAX_BODY_BYTES
 

@@ -139,6 +139,10 @@ def test_a_long_comment_is_cut_and_a_huge_one_refused(box: Box) -> None:
     assert amend(box, thanks, comment="ơ" * 5000) == 303
     assert box.contents()[-1].comment == "ơ" * 4000
     assert amend(box, thanks, comment="x" * 1_000_000) == 413
+    huge = box.client.post("/kiosk/desk-1/amend", data={"comment": "x" * 1_000_000})
+    assert "vẫn được lưu" in huge.text
+    assert "default-src 'none'" in huge.headers["content-security-policy"]
+    assert 'href="/kiosk/desk-1"' in huge.text
     assert len(box.events()) == 2
 
 

@@ -1,0 +1,117 @@
+"""A camera's thread against a disk that is full, a camera that is gone and one that comes back."""
+
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from edge_agent.core.codes import CardRating
+from edge_agent.core.statements import Statement
+from edge_agent.delivery.outbox import Outbox
+from edge_agent.runtime.camera_worker import CameraWorker
+from edge_agent.runtime.desk_feedback import DeskFeedback
+from edge_agent.runtime.pipeline import DeskPipeline
+from edge_agent.settings import CameraSettings, DeskSettings
+from edge_agent.vision import scene
+from edge_agent.vision.frames import Frame, SourceError
+from event_protocol.codec import Accepted, decode_event
+from event_protocol.events import CameraObserved, CameraState, FeedbackChannel, FeedbackSubmitted
+from event_protocol.names import DeskId
+from tests.processes.edge_agent import DESK, DEVICE, make_enrolment
+from tests.processes.full_disk import no_file_grows_beyond
+from tests.processes.ports import wait_until
+
+START = datetime(2026, 3, 2, 1, 0, tzinfo=UTC)
+
+
+class Room:
+    """The drawn room, as fast as it is read, until the cable is pulled."""
+
+    is_recording = False
+    keeps_all = True
+
+    def __init__(self) -> None:
+        self.is_plugged = threading.Event()
+        self.is_plugged.set()
+
+    def frames(self) -> Iterator[Frame]:
+        for number in range(10_000):
+            if not self.is_plugged.is_set():
+                raise SourceError("the cable is out")
+            at_s = number / scene.FPS
+            yield Frame(scene.draw(7, at_s), START + timedelta(seconds=at_s))
+
+
+@pytest.fixture
+def outbox(tmp_path: Path) -> Iterator[Outbox]:
+    with Outbox(tmp_path, DEVICE, lambda *_: "A" * 86 + "==", lambda: START) as opened:
+        yield opened
+
+
+@pytest.fixture
+def feedback(outbox: Outbox) -> DeskFeedback:
+    made = DeskFeedback(b"key", lambda _desk, _at: None)
+    made.configure(make_enrolment(1).configuration, outbox)
+    return made
+
+
+def make_worker(room: Room, outbox: Outbox, feedback: DeskFeedback, folder: Path) -> CameraWorker:
+    settings = CameraSettings(name="room", source="scene:7", desks=(DeskSettings(desk=DESK),))
+    pipeline = DeskPipeline("room", {DeskId(DESK): scene.ZONES}, uuid4)
+    return CameraWorker(
+        settings, pipeline, lambda: room, feedback.seal_card, outbox, folder, lambda: START
+    )
+
+
+def camera_states(outbox: Outbox) -> list[CameraState]:
+    states = []
+    for number, stored in enumerate(outbox.read(1, outbox.tip.sequence), 1):
+        decoded = decode_event(DEVICE, stored.body)
+        assert isinstance(decoded, Accepted)
+        assert stored.sequence == number
+        if isinstance(decoded.event.data, CameraObserved):
+            states.append(decoded.event.data.state)
+    return states
+
+
+def test_what_a_full_disk_refuses_is_held_and_stored_once_there_is_room(
+    outbox: Outbox, feedback: DeskFeedback, tmp_path: Path
+) -> None:
+    worker = make_worker(Room(), outbox, feedback, tmp_path)
+    with no_file_grows_beyond(0):
+        worker.start()
+        wait_until(lambda: worker.state is CameraState.OK, what="the camera is seen")
+        assert outbox.depth == 0
+    wait_until(lambda: outbox.depth > 3, 60, "held statements are stored")
+    worker.stop()
+    assert camera_states(outbox) == [CameraState.OK]
+
+
+def test_a_pulled_cable_is_lost_and_a_plugged_one_ok(
+    outbox: Outbox, feedback: DeskFeedback, tmp_path: Path
+) -> None:
+    room = Room()
+    worker = make_worker(room, outbox, feedback, tmp_path)
+    worker.start()
+    wait_until(lambda: worker.state is CameraState.OK, what="the camera is seen")
+    assert worker.take_picture() is not None
+    assert worker.measure().fps > 0
+    room.is_plugged.clear()
+    wait_until(lambda: worker.state is CameraState.LOST, what="the camera is lost")
+    assert worker.problem == "the cable is out"
+    room.is_plugged.set()
+    wait_until(lambda: worker.problem is None, 30, "pictures come again")
+    worker.stop()
+    assert camera_states(outbox)[:2] == [CameraState.OK, CameraState.LOST]
+
+
+def test_a_card_is_sealed_before_it_is_a_statement(feedback: DeskFeedback) -> None:
+    sealed = feedback.seal_card(CardRating(DeskId(DESK), START, 1, uuid4()))
+    assert isinstance(sealed, Statement)
+    assert isinstance(sealed.data, FeedbackSubmitted)
+    assert sealed.data.channel is FeedbackChannel.CARD
+    assert sealed.sealed is not None
+    assert "rating" not in sealed.sealed
