@@ -26,7 +26,7 @@ def list_flags(visit: CurrentVisit, flags: Flags, cursor: Cursor = "") -> HTMLRe
     scope, wanted = flags.scope(visit), flags.filter()
     with visit.context.database.reading() as db:
         # Read before the rows: a change in between is told twice rather than never.
-        feed = flag_lists.feed_head(db)
+        feed = flag_lists.feed_head(db, scope)
         found = flag_lists.list_flags(
             db, scope, wanted, limit=_PAGE + 1, after=read_flag_cursor(cursor)
         )

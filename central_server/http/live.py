@@ -70,7 +70,7 @@ def _has_ended(visit: Visit, token: str) -> bool:
 def _read_changes(visit: Visit, flags: FlagQuery, after: int) -> _Changes:
     scope = flags.scope(visit)
     with visit.context.database.reading() as db:
-        through, changed = flag_lists.changed_after(db, after, _CHANGES_AT_ONCE)
+        through, changed = flag_lists.changed_after(db, scope, after, _CHANGES_AT_ONCE)
         if not changed:
             return _Changes(through, [])
         listed, gone = flag_lists.pick_flags(db, scope, flags.filter(), changed)

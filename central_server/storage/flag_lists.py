@@ -110,16 +110,23 @@ def pick_flags(
     return listed, sorted(visible - {flag.flag_id for flag in listed})
 
 
-def feed_head(db: Session) -> int:
-    """The number of the last change that open pages could know."""
-    return db.exec(select(func.max(FlagFeedRow.feed_id))).one() or 0
+def feed_head(db: Session, scope: FlagScope) -> int:
+    """The number of the last change that this viewer's open pages could know.
+
+    Changes out of scope don't move it: a chief could count complaints by it as they come in.
+    """
+    query = select(func.max(FlagFeedRow.feed_id)).join(
+        FlagRow, col(FlagRow.flag_id) == col(FlagFeedRow.flag_id)
+    )
+    return db.exec(query.where(_visible(scope))).one() or 0
 
 
-def changed_after(db: Session, feed_id: int, limit: int) -> tuple[int, list[str]]:
-    """The flags changed since that number, and the number up to which this is told."""
+def changed_after(db: Session, scope: FlagScope, feed_id: int, limit: int) -> tuple[int, list[str]]:
+    """The scope's flags changed since that number, and the number up to which this is told."""
     query = (
         select(FlagFeedRow.feed_id, FlagFeedRow.flag_id)
-        .where(col(FlagFeedRow.feed_id) > feed_id)
+        .join(FlagRow, col(FlagRow.flag_id) == col(FlagFeedRow.flag_id))
+        .where(_visible(scope), col(FlagFeedRow.feed_id) > feed_id)
         .order_by(col(FlagFeedRow.feed_id))
         .limit(limit)
     )
