@@ -15,20 +15,18 @@ Fields = Mapping[str, str | list[str]]
 
 
 class _Forms(HTMLParser):
-    """Hidden fields of a page's last form; switches in the header come first."""
+    """The hidden fields of each form of a page."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.action = ""
-        self.fields: dict[str, str] = {}
+        self.forms: list[dict[str, str]] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = {name: value or "" for name, value in attrs}
         if tag == "form":
-            self.action = given.get("action", self.action)
-            self.fields = {}
+            self.forms.append({})
         if tag == "input" and given.get("type") == "hidden":
-            self.fields[given["name"]] = given["value"]
+            self.forms[-1][given["name"]] = given["value"]
 
 
 class Citizen:
@@ -72,10 +70,10 @@ class Citizen:
 
 
 def hidden(page: httpx.Response) -> dict[str, str]:
-    """The hidden fields of the page's own form."""
-    forms = _Forms()
-    forms.feed(page.text)
-    return forms.fields
+    """The hidden fields of the page's own form: the last that has some, behind the switches'."""
+    parser = _Forms()
+    parser.feed(page.text)
+    return next(form for form in reversed(parser.forms) if form)
 
 
 def words_of(page: httpx.Response) -> str:

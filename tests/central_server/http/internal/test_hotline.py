@@ -1,4 +1,4 @@
-"""The operator's entry goes the citizen's way: sealed, logged, a flag at once; never shown again."""
+"""The operator's entry goes the citizen's way: sealed, a flag at once, and never shown again."""
 
 import re
 

@@ -75,9 +75,5 @@ def test_the_inspection_side_sees_the_flag_and_the_words(
     complain(context)
     inspector = browser(role)
     flags = inspector.get("/api/v1/flags?rule=complaint").json()
-    (flag_id,) = [
-        flag["flag_id"]
-        for flag in flags["items"]
-        if "asked_for_money" in flag["facts"].get("reasons", ())
-    ]
-    assert WORDS in inspector.get(f"/flags/{flag_id}").text
+    pages = [inspector.get(f"/flags/{flag['flag_id']}").text for flag in flags["items"]]
+    assert [WORDS in page for page in pages].count(True) == 1
