@@ -1,9 +1,11 @@
 """The commands of `central-server`: reads clock and settings, builds the parts, runs them."""
 
+import signal
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from secrets import token_urlsafe
 from typing import Annotated
@@ -24,6 +26,8 @@ from central_server.services import registry as registry_service
 from central_server.services.context import ServerContext
 from central_server.services.keys import load_keys
 from central_server.settings import ServerSettings, load_settings
+from central_server.simulation import run as fleet_run
+from central_server.simulation.publisher import FleetError
 from central_server.storage import schema
 from central_server.storage.unit_of_work import Database
 from web.pages import translate
@@ -128,6 +132,38 @@ def rebuild(config: ConfigOption = None) -> None:
             context, lambda done, total: progress.update(task, completed=done, total=total)
         )
     typer.echo("derived again")
+
+
+@app.command()
+def simulate(
+    desks: Annotated[int, typer.Option(min=1, help="How many desks, two to a box.")] = 6,
+    days: Annotated[int, typer.Option(min=1, help="How many days of history.")] = 30,
+    seed: Annotated[int, typer.Option(help="The same seed tells the same days again.")] = 1,
+    first_day: Annotated[
+        datetime | None,
+        typer.Option("--from", formats=["%Y-%m-%d"], help="First day; else the last one is today."),
+    ] = None,
+    dishonest: Annotated[
+        int, typer.Option(min=0, help="How many of them game their measurement.")
+    ] = 0,
+    under: Annotated[
+        str | None, typer.Option(help="An existing unit for the communes; else a new province.")
+    ] = None,
+    live: Annotated[bool, typer.Option("--live", help="Go on at real pace until stopped.")] = False,
+    config: ConfigOption = None,
+) -> None:
+    """A fleet of simulated desks: registered, paired, and heard over MQTT, as real ones are."""
+    stopping = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopping.set())
+    with opened(config) as context:
+        today = fleet_run.local_day(context)
+        begin = today - timedelta(days=days - 1) if first_day is None else first_day.date()
+        plan = fleet_run.Plan(desks, days, seed, begin, dishonest, under, live)
+        try:
+            fleet_run.simulate(context, plan, Console(stderr=True), stopping)
+        except FleetError as error:
+            _fail(str(error))
 
 
 @app.command("verify-log")

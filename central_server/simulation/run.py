@@ -60,6 +60,11 @@ def simulate(
         publish_fleet(members, context.now, stopping, fleet.note_progress)
 
 
+def local_day(context: ServerContext) -> date:
+    """Today at the desks."""
+    return rule_sets.load_file(context).calendar(DEFAULT_SCHEDULE).local_day(context.now())
+
+
 def make_progress_bar(console: Console) -> Progress:
     """What is told of how much there is to tell, and how long the rest will take."""
     return Progress(
