@@ -74,6 +74,6 @@ def make_internal_app(
         app.include_router(pages.router)
     for api in (api_login, api_flags, api_sessions, api_places):
         app.include_router(api.router, prefix="/api/v1")
-    app.include_router(enrolment.router)
+    app.include_router(enrolment.router, responses={422: error_pages.PROBLEMS[422]})
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     return app

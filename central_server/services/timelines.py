@@ -13,7 +13,8 @@ from event_protocol.codec import Accepted, decode_event
 from event_protocol.events import Event
 from event_protocol.names import DeviceId
 
-_MARGIN = timedelta(minutes=2)  # what was there before and after the stay
+# What was there before and after; feedback counts for a stay until three minutes after it.
+_MARGIN = timedelta(minutes=3)
 _LONGEST = timedelta(hours=12)  # a stay that never ended is drawn so far
 _PRESENCE, _CAMERA = "onestop.presence.observed", "onestop.camera.observed"
 

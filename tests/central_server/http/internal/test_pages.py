@@ -1,0 +1,260 @@
+"""The other pages and their JSON: sessions, devices, units, scorecards, audit, errors, health."""
+
+from collections.abc import Iterator
+from datetime import date, timedelta
+
+import pytest
+from fastapi import FastAPI
+
+from central_server.domain.permissions import Role
+from central_server.services.context import ServerContext
+from central_server.storage.tables import DeviceRow
+from tests.central_server.http.internal.conftest import OpenBrowser
+from tests.factories import (
+    NOW,
+    make_desk_day,
+    make_id,
+    make_ratings,
+    make_session,
+)
+
+SESSION = make_id("session-commune-a")
+FEBRUARY = NOW.replace(month=2, day=10)
+
+
+def test_a_session_as_json_says_all_that_is_known(browser: OpenBrowser) -> None:
+    session = browser(Role.SUPERVISOR).get(f"/api/v1/sessions/{SESSION}").json()
+    assert session == {
+        "session_id": SESSION,
+        "desk": "desk-commune-a",
+        "unit_id": "commune-a",
+        "device": "device-commune-a",
+        "state": "ended",
+        "arrived_at": "2026-03-18T02:00:00.000Z",
+        "service_started_at": "2026-03-18T02:04:00.000Z",
+        "ended_at": "2026-03-18T02:12:00.000Z",
+        "wait_s": 240.0,
+        "service_s": 480.0,
+        "officer_absent_s": 0.0,
+        "unobserved_s": 60.0,
+        "certainty": 0.92,
+        "slip": None,
+        "clock_suspect": False,
+    }
+
+
+def test_its_timeline_has_no_holes(browser: OpenBrowser) -> None:
+    timeline = browser(Role.SUPERVISOR).get(f"/api/v1/sessions/{SESSION}/timeline").json()
+    for lane in ("citizen", "officer", "camera"):
+        segments = [s for s in timeline["segments"] if s["lane"] == lane]
+        ends = [timeline["begin"], *(s["end"] for s in segments)]
+        assert [s["begin"] for s in segments] + [timeline["end"]] == ends
+    states = [s["state"] for s in timeline["segments"] if s["lane"] == "citizen"]
+    assert states == ["empty", "occupied", "unknown", "occupied", "empty"]
+
+
+def test_sessions_page_through_in_order(browser: OpenBrowser, context: ServerContext) -> None:
+    with context.database.transaction() as db:
+        for number in range(60):
+            at = NOW - timedelta(days=1, minutes=number // 2)  # pairs of equal times
+            db.add(make_session("commune-a", f"many-{number}", at))
+    client, cursor, seen = browser(Role.INSPECTOR), "", []
+    while cursor is not None:
+        page = client.get(
+            "/api/v1/sessions", params={"limit": 7, "cursor": cursor, "unit": "commune-a"}
+        ).json()
+        seen += [(item["arrived_at"], item["session_id"]) for item in page["items"]]
+        cursor = page["next_cursor"]
+    assert len(set(seen)) == 61
+    assert seen == sorted(seen, reverse=True)
+    first = client.get("/sessions?unit=commune-a").text
+    assert "Trang sau" in first
+    assert first.count("/sessions/") == 50
+
+
+def test_sessions_empty_state_says_where_to_look(browser: OpenBrowser) -> None:
+    assert "Thiết bị" in browser(Role.INSPECTOR).get("/sessions?state=abandoned").text
+
+
+def test_devices_in_trouble_come_first(browser: OpenBrowser, context: ServerContext) -> None:
+    with context.database.transaction() as db:
+        silent = db.get(DeviceRow, "device-commune-b")
+        assert silent is not None
+        silent.silent_since = NOW
+    client = browser(Role.UNIT_OFFICER)
+    items = client.get("/api/v1/devices").json()["items"]
+    assert [item["health"] for item in items] == ["silent", "online"]
+    assert (items[0]["missing"], items[0]["waiting"]) == (3, 2)
+    assert "password" not in str(items)
+    assert "public_key" not in str(items)
+    assert "Gọi cho đơn vị" in client.get("/devices/device-commune-b").text
+    assert "device-commune-a" not in client.get("/devices?health=silent").text
+
+
+def test_units_stand_as_a_tree(browser: OpenBrowser) -> None:
+    client = browser(Role.INSPECTOR, "province")
+    page = client.get("/units").text
+    names = ["Tỉnh mẫu", "Cụm Bắc", "Phường Bến Đò", "Xã An Bình", "Cụm Nam", "Xã Cẩm Sơn"]
+    places = [page.index(name) for name in names]
+    assert places == sorted(places)
+    assert client.get("/api/v1/units/commune-a").json()["desks"] == ["desk-commune-a"]
+    assert "Xã An Bình" in client.get("/units/district").text
+
+
+@pytest.fixture
+def _february(context: ServerContext) -> Iterator[None]:
+    """A month that is over: 40 sessions and 8 ratings in one commune, 3 ratings in the other."""
+    with context.database.transaction() as db:
+        for number in range(40):
+            state = "uncertain" if number < 8 else "ended"
+            at = FEBRUARY + timedelta(minutes=20 * number)
+            db.add(make_session("commune-a", f"feb-{number}", at, state=state))
+        for row in make_ratings("commune-a", [5, 5, 5, 4, 4, 4, 3, 1], FEBRUARY):
+            db.add(row)
+        for row in make_ratings("commune-b", [1, 1, 2], FEBRUARY):
+            db.add(row)
+        db.add(make_desk_day("commune-a", date(2026, 2, 11), 0.45))
+    return
+
+
+@pytest.mark.usefixtures("_february")
+def test_a_chief_sees_whole_months_and_no_small_groups(browser: OpenBrowser) -> None:
+    client = browser(Role.SUPERVISOR)
+    card = client.get("/api/v1/scorecards").json()
+    assert card["month"] == "2026-02", "the last whole month"
+    units = {unit["unit_id"]: unit for unit in card["units"]}
+    rating = units["commune-a"]["rating"]
+    assert (rating["answers"], rating["satisfied_share"], rating["coverage"]) == (8, 0.75, 0.25)
+    assert rating["interval_low"] < 0.75 < rating["interval_high"]
+    assert units["commune-a"]["observed_share"] == pytest.approx(0.70)
+    assert units["commune-b"]["rating"] is None
+    assert card["total"]["rating"]["answers"] == 8, "less the shown ones, nothing is left to learn"
+    running = client.get("/api/v1/scorecards?month=2026-03").json()
+    assert [unit["rating"] for unit in running["units"]] == [None, None]
+    assert [unit["open_flags"] for unit in running["units"]] == [1, 1], "no complaint among them"
+
+
+@pytest.mark.usefixtures("_february")
+def test_the_inspection_side_sees_them_all(browser: OpenBrowser) -> None:
+    card = browser(Role.INSPECTOR).get("/api/v1/scorecards").json()
+    assert card["total"]["rating"]["answers"] == 11
+
+
+@pytest.mark.usefixtures("_february")
+def test_each_figure_opens_the_list_it_was_computed_from(browser: OpenBrowser) -> None:
+    client = browser(Role.SUPERVISOR)
+    page = client.get("/scorecards").text
+    days = "unit=commune-a&own=1&since=2026-02-01&until=2026-02-28"
+    assert f'href="/sessions?{days.replace("&", "&amp;")}"' in page or days in page
+    listed = client.get(f"/api/v1/sessions?{days}&limit=200").json()["items"]
+    assert len(listed) == 40
+    assert "chỉ quan sát được 70,0 %" in page
+    assert "dưới 5 đánh giá" in page
+
+
+@pytest.mark.parametrize("month", ["2026-04", "2099-12", "2026-13", "feb"])
+def test_no_month_that_is_not_yet(browser: OpenBrowser, month: str) -> None:
+    assert browser(Role.SUPERVISOR).get(f"/scorecards?month={month}").status_code == 404
+
+
+def test_an_auditor_reads_who_looked_and_who_decided(browser: OpenBrowser) -> None:
+    flag = make_id("complaint-commune-a")
+    inspector = browser(Role.INSPECTOR)
+    inspector.get(f"/flags/{flag}")
+    inspector.post(f"/flags/{flag}/dismiss", {"reason": "đã gặp người dân"})
+    page = browser(Role.AUDITOR, "province").get("/audit").text
+    for words in ("inspector-district", "feedback.words", flag, "đã gặp người dân", "Áp dụng bộ"):
+        assert words in page
+    auditor = browser(Role.AUDITOR, "province")
+    assert "feedback.words" not in auditor.get("/audit?type=flag.dismissed").text
+    assert auditor.get("/audit?type=secret").status_code == 404
+    for role in set(Role) - {Role.AUDITOR}:
+        assert browser(role).get("/audit").status_code == 404
+
+
+@pytest.mark.parametrize("role", Role)
+def test_everybody_starts_at_their_own_work(browser: OpenBrowser, role: Role) -> None:
+    client = browser(role)
+    first = client.get(client.get("/").headers["location"])
+    assert first.status_code == 200
+    assert 'aria-current="page"' in first.text
+
+
+def test_english_is_an_equal_and_remembered(browser: OpenBrowser) -> None:
+    client = browser(Role.INSPECTOR)
+    assert '<html lang="vi">' in client.get("/flags").text
+    english = client.get("/flags?lang=en").text
+    assert '<html lang="en">' in english
+    assert "Somebody" not in english
+    assert ">Critical<" in client.get("/flags").text, "remembered"
+    assert client.get("/api/v1/flags/nothing").status_code == 422
+    assert client.get(f"/api/v1/flags/{make_id('x')}").json()["title"] == "Not found"
+
+
+def test_every_answer_keeps_others_out(browser: OpenBrowser) -> None:
+    for path in ("/login", "/nothing", "/healthz", "/api/v1/openapi.json", "/static/theme.css"):
+        headers = browser().get(path).headers
+        assert "frame-ancestors 'none'" in headers["content-security-policy"]
+        assert "unsafe" not in headers["content-security-policy"]
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["referrer-policy"] == "same-origin"
+    assert browser().get("/login").headers["cache-control"] == "no-store"
+
+
+def test_our_own_fault_is_told_without_its_insides(app: FastAPI, browser: OpenBrowser) -> None:
+    @app.get("/broken")
+    def broken() -> None:
+        raise RuntimeError("secret insides")
+
+    answer = browser().get("/broken")
+    assert answer.status_code == 500
+    assert "secret" not in answer.text
+    assert "Lỗi hệ thống" in answer.text
+    assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+def test_a_database_that_is_gone_is_said(browser: OpenBrowser, context: ServerContext) -> None:
+    with context.database.transaction() as db:
+        db.connection().exec_driver_sql("ALTER TABLE login RENAME TO moved")
+    answer = browser(None).get("/flags", headers={"cookie": "onestop_session=x"})
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+
+
+def test_machines_are_told_how_it_stands(browser: OpenBrowser) -> None:
+    client = browser()
+    assert client.get("/healthz").json() == {"status": "ok"}
+    ready = client.get("/readyz").json()
+    assert ready == {
+        "status": "ok",
+        "database": True,
+        "migrations": True,
+        "broker": None,
+        "events_behind": 6,
+    }
+    assert client.get("/metrics").text.startswith("# HELP")
+
+
+def test_not_ready_without_the_broker_or_the_schema(
+    app: FastAPI, browser: OpenBrowser, context: ServerContext
+) -> None:
+    app.state.broker_is_linked = lambda: False
+    answer = browser().get("/readyz")
+    assert (answer.status_code, answer.json()["broker"]) == (503, False)
+    app.state.broker_is_linked = lambda: True
+    with context.database.transaction() as db:
+        db.connection().exec_driver_sql("DELETE FROM alembic_version")
+    assert browser().get("/readyz").json()["migrations"] is False
+
+
+def test_openapi_names_every_operation_and_its_errors(browser: OpenBrowser) -> None:
+    document = browser().get("/api/v1/openapi.json").json()
+    names = set()
+    for path, operations in document["paths"].items():
+        for operation in operations.values():
+            names.add(operation["operationId"])
+            assert operation["summary"]
+            assert operation.get("description")
+            if path.startswith("/api/v1/") and "enrol" not in path:
+                assert {"401", "404", "422"} <= set(operation["responses"])
+    assert len(names) == sum(len(operations) for operations in document["paths"].values())
+    assert "HTTPValidationError" not in document["components"]["schemas"]
