@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Self
@@ -81,6 +81,7 @@ class Outbox:
         self._sign_head = sign_head
         self._now = now
         self._keep_receipted = keep_receipted
+        self._cleaned_on: date | None = None  # old receipted events are deleted once a day
         self._lock = threading.RLock()
         remembered = read_head(folder)
         self._connection = open_database(folder, device, remembered, now())
@@ -258,25 +259,28 @@ class Outbox:
 
     def _record(self, receipt: Receipt) -> None:
         today = self._now().date()
+        known, through = self.receipted_through, receipt.through
         with self._transaction() as connection:
             connection.execute(
                 "UPDATE chain SET receipted_through = ?, receipted_at = ?",
-                (receipt.through, format_time(receipt.server_time)),
+                (through, format_time(receipt.server_time)),
+            )
+            # One of the two spans is empty; both follow the primary key.
+            connection.execute(
+                "UPDATE events SET receipted_on = ? WHERE sequence > ? AND sequence <= ?",
+                (today.isoformat(), known, through),
             )
             connection.execute(
-                "UPDATE events SET receipted_on = ? WHERE sequence <= ? AND receipted_on IS NULL",
-                (today.isoformat(), receipt.through),
+                "UPDATE events SET receipted_on = NULL WHERE sequence > ? AND sequence <= ?",
+                (through, known),
             )
-            connection.execute(
-                "UPDATE events SET receipted_on = NULL WHERE sequence > ?"
-                " AND receipted_on IS NOT NULL",
-                (receipt.through,),
-            )
-            # The newest event stays: its hash is where the chain goes on.
-            connection.execute(
-                "DELETE FROM events WHERE receipted_on < ? AND sequence < ?",
-                ((today - self._keep_receipted).isoformat(), self._tip.sequence),
-            )
+            if today != self._cleaned_on:
+                # The newest event stays: its hash is where the chain goes on.
+                connection.execute(
+                    "DELETE FROM events WHERE receipted_on < ? AND sequence < ?",
+                    ((today - self._keep_receipted).isoformat(), self._tip.sequence),
+                )
+        self._cleaned_on = today
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
