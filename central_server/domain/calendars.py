@@ -24,10 +24,18 @@ class Calendar:
     closed: frozenset[date]
     worked: Mapping[date, str]
     _known: dict[date, tuple[Interval, ...]] = field(default_factory=dict, repr=False)
+    _last: list[tuple[datetime, datetime, date]] = field(default_factory=list, repr=False)
 
     def local_day(self, at: datetime) -> date:
         """The desk's own date at that instant."""
-        return at.astimezone(self.zone).date()
+        # Asked several times for each event, nearly always of the day asked last.
+        for begin, end, day in self._last:
+            if begin <= at < end:
+                return day
+        day = at.astimezone(self.zone).date()
+        midnights = (self._instant(day, time.min), self._instant(day + _DAY, time.min))
+        self._last[:] = [(*midnights, day)]
+        return day
 
     def day(self, day: date) -> tuple[Interval, ...]:
         """The opening intervals of one local day, in order."""

@@ -30,18 +30,22 @@ def watch(desk: Desk, frame: Frame, *, moved_at: datetime, at: datetime, sequenc
     kept_waiting = next(
         (s for s in desk.sessions.values() if _is_there(desk, s)) if away else iter(()), None
     )
-    began = Condition(
-        "officer_absent", moved_at, sequence, kept_waiting.session_id if kept_waiting else None
-    )
-    _follow(desk, frame, "officer_absent", began, kept_waiting is not None, moved_at, at)
+    known = desk.conditions  # nearly always empty: then there is nothing to do but look
+    if kept_waiting is not None or "officer_absent" in known:
+        session_id = kept_waiting.session_id if kept_waiting else None
+        began = Condition("officer_absent", moved_at, sequence, session_id)
+        _follow(desk, frame, "officer_absent", began, kept_waiting is not None, moved_at, at)
     for session in desk.sessions.values():
-        began = Condition("long_wait", session.arrived_at, session.sequence, session.session_id)
         waits = session.state is SessionState.WAITING
-        _follow(desk, frame, _wait_key(session), began, waits, moved_at, at)
-    began = Condition("desk_unattended", moved_at, sequence)
-    _follow_unattended(desk, frame, began, away, moved_at, at)
+        if waits or known:
+            began = Condition("long_wait", session.arrived_at, session.sequence, session.session_id)
+            _follow(desk, frame, _wait_key(session), began, waits, moved_at, at)
+    if away or "desk_unattended" in known:
+        began = Condition("desk_unattended", moved_at, sequence)
+        _follow_unattended(desk, frame, began, away, moved_at, at)
     for name, camera in desk.cameras.items():
-        _follow_camera(desk, frame, name, camera, at)
+        if camera.state is not CameraState.OK or known:
+            _follow_camera(desk, frame, name, camera, at)
 
 
 def end_session(desk: Desk, frame: Frame, session: Session) -> None:

@@ -146,10 +146,10 @@ def _count_days(desk: Desk, frame: Frame, begin: datetime, until: datetime, offi
             tally = desk.days[day] = DeskDay(whole)
         seconds = (closes - opens).total_seconds()
         if observed:
-            tally.observed_s = round(tally.observed_s + seconds, 3)
+            tally.observed_s += seconds
         if has_officer_zone:
             present_s = seconds if officer is Sight.OFFICER_PRESENT else 0.0
-            tally.officer_present_s = round((tally.officer_present_s or 0.0) + present_s, 3)
+            tally.officer_present_s = (tally.officer_present_s or 0.0) + present_s
         frame.changes.days[frame.desk, day] = tally
 
 

@@ -69,7 +69,7 @@ class Stream:
     head: str | None = None  # hash of the last event, if it directly precedes the next
     latest: datetime | None = None
     desks: dict[str, Desk] = field(default_factory=dict)
-    skipped: list[tuple[int, int]] = field(default_factory=list)
+    strangers: list[str] = field(default_factory=list)  # desks that it may not speak for
     unreported: list[tuple[int, int]] = field(default_factory=list)  # gaps whose end is not known
     broken: Flag | None = None  # the chain's break that the next event may continue
 
@@ -124,7 +124,6 @@ class StreamFold:
         self._interrupt()
         stream = self.stream
         stream.sequence, stream.head = last, None
-        stream.skipped.append((first, last))
         stream.unreported.append((first, last))
 
     def close(self) -> None:
@@ -240,6 +239,8 @@ class StreamFold:
         """`None`: not a desk that this device may speak for; what it says of it is no fact."""
         if desk not in self._frames:
             known, setting = self._setting.desks.get(desk), self._setting
+            if known is None and desk not in self.stream.strangers:
+                self.stream.strangers.append(desk)
             self._frames[desk] = known and Frame(
                 Place(known.unit_id, setting.device, setting.epoch, desk),
                 desk,

@@ -40,6 +40,7 @@ def session_row(session: Session, desk: str, place: Place) -> Row:
 
 def desk_day_row(day: date, tally: DeskDay, desk: str, place: Place) -> Row:
     """One `desk_day`."""
+    present_s = tally.officer_present_s
     return {
         "desk": desk,
         "day": day,
@@ -47,8 +48,8 @@ def desk_day_row(day: date, tally: DeskDay, desk: str, place: Place) -> Row:
         "epoch": place.epoch,
         "unit_id": place.unit_id,
         "opening_s": tally.opening_s,
-        "observed_s": tally.observed_s,
-        "officer_present_s": tally.officer_present_s,
+        "observed_s": round(tally.observed_s, 3),
+        "officer_present_s": None if present_s is None else round(present_s, 3),
     }
 
 

@@ -13,19 +13,18 @@ from typing import Any
 from central_server.domain.flags import Place
 from central_server.domain.streams import (
     FEEDBACK_TYPES,
-    DeskSetting,
     Setting,
     StreamEvent,
     StreamFold,
     dump_stream,
     load_stream,
-    may_speak_for,
 )
 from central_server.services import derived_rows, feedback_projector
 from central_server.services.derived_rows import Row
 from central_server.services.feedback_projector import SaidAt
 from central_server.services.projection_run import Run, withdraw_flags, write_flags
-from central_server.storage import projection, registry
+from central_server.storage import desk_settings, projection
+from central_server.storage.desk_settings import KnownDevice
 from central_server.storage.projection import StreamPosition
 from central_server.storage.streams import Stream
 
@@ -47,7 +46,7 @@ class _Batch:
 def project(run: Run, streams: Iterable[Stream]) -> None:
     """Projects what is new in those streams; the caller's transaction makes it one step."""
     positions = projection.lock_streams(run.db, streams)
-    settings = _read_registry(run, positions)
+    settings = desk_settings.read_devices(run.db, {one.device for one in positions})
     batch = _Batch()
     easy: list[StreamPosition] = []
     for position in positions:
@@ -62,12 +61,12 @@ def project(run: Run, streams: Iterable[Stream]) -> None:
             easy.append(position)
     _project_easy(run, easy, settings, batch)
     _write(run, positions, batch)
-    desks = {desk for known in settings.values() for desk in known.desks}
-    feedback_projector.project(run, batch.feedback, desks, batch.earliest)
+    desks = {desk for known in settings.values() for desk in known.served}
+    feedback_projector.project(run, batch.feedback, desks | set(batch.earliest), batch.earliest)
 
 
 def _project_easy(
-    run: Run, positions: list[StreamPosition], settings: dict[str, "_Known"], batch: _Batch
+    run: Run, positions: list[StreamPosition], settings: dict[str, KnownDevice], batch: _Batch
 ) -> None:
     by_stream = {(one.device, one.epoch): one for one in positions}
     if by_stream:
@@ -75,50 +74,20 @@ def _project_easy(
             _continue(run, by_stream[stream], settings[stream[0]], events, batch)
 
 
-@dataclass(frozen=True, slots=True)
-class _Known:
-    """What the registry says of a device: the part that the fold depends on, and its key."""
-
-    unit_id: str
-    desks: dict[str, DeskSetting]
-    public_key: bytes | None
-    paired_at: datetime | None
-
-    def snapshot(self) -> Row:
-        return {"unit_id": self.unit_id, "desks": {k: list(v) for k, v in self.desks.items()}}
-
-
-def _read_registry(run: Run, positions: Iterable[StreamPosition]) -> dict[str, _Known]:
-    """Each device's setting: it may speak for the desks that it serves, and for its own unit's."""
-    devices = {row.device_id: row for row in registry.list_devices(run.db)}
-    found: dict[str, _Known] = {}
-    all_desks = registry.list_desks(run.db)
-    for device in {position.device for position in positions}:
-        row = devices.get(device)
-        unit_id = row.unit_id if row else ""
-        desks = {
-            desk.desk_id: DeskSetting(desk.unit_id, desk.schedule)
-            for desk in all_desks
-            if may_speak_for(device, unit_id, desk.device_id, desk.unit_id)
-        }
-        key = bytes.fromhex(row.public_key) if row and row.public_key else None
-        found[device] = _Known(unit_id, desks, key, row.paired_at if row else None)
-    return found
-
-
 def _last_known(position: StreamPosition) -> int:
     """The last position that was received or given up."""
     return max([position.highest_seen, *(last for _, last in position.given_up)])
 
 
-def _is_other_registry(position: StreamPosition, known: _Known) -> bool:
-    return bool(position.state) and position.state["registry"] != known.snapshot()
+def _is_other_registry(position: StreamPosition, known: KnownDevice) -> bool:
+    before = position.state.get("registry")
+    return before is not None and before != known.snapshot(before["desks"])
 
 
 def _continue(
     run: Run,
     position: StreamPosition,
-    known: _Known,
+    known: KnownDevice,
     events: list[StreamEvent] | None,
     batch: _Batch,
 ) -> None:
@@ -128,7 +97,7 @@ def _continue(
     write_flags(run, fold.changes.flags.values())
 
 
-def _refold(run: Run, position: StreamPosition, known: _Known, batch: _Batch) -> None:
+def _refold(run: Run, position: StreamPosition, known: KnownDevice, batch: _Batch) -> None:
     stream = (position.device, position.epoch)
     position.state, position.projected_through, position.must_refold = {}, 0, False
     fold = _open_fold(run, position, known)
@@ -168,7 +137,7 @@ def _refold(run: Run, position: StreamPosition, known: _Known, batch: _Batch) ->
     )
 
 
-def _open_fold(run: Run, position: StreamPosition, known: _Known) -> StreamFold:
+def _open_fold(run: Run, position: StreamPosition, known: KnownDevice) -> StreamFold:
     setting = Setting(
         position.device,
         position.epoch,
@@ -222,7 +191,7 @@ def _bridge(fold: StreamFold, given_up: list[tuple[int, int]], until: int) -> bo
 
 
 def _collect(
-    run: Run, fold: StreamFold, position: StreamPosition, known: _Known, batch: _Batch
+    run: Run, fold: StreamFold, position: StreamPosition, known: KnownDevice, batch: _Batch
 ) -> None:
     place = Place(known.unit_id, position.device, position.epoch)
     for desk, session in fold.changes.sessions.values():
@@ -234,7 +203,10 @@ def _collect(
         batch.days.append(derived_rows.desk_day_row(day, tally, desk, at_desk))
     position.projected_through = fold.stream.sequence
     position.projected_at = fold.stream.latest
-    position.state = {"registry": known.snapshot(), "fold": dump_stream(fold.stream)}
+    position.state = {
+        "registry": known.snapshot([*fold.stream.desks, *fold.stream.strangers]),
+        "fold": dump_stream(fold.stream),
+    }
 
 
 def _note_change(batch: _Batch, desk: str, arrived_at: datetime) -> None:

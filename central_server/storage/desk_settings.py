@@ -1,0 +1,87 @@
+"""What the registry says of devices and of the desks that they may speak for, read in one go."""
+
+from collections import ChainMap
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlmodel import Session, col, or_, select
+
+from central_server.domain.streams import DeskSetting
+from central_server.storage.tables import DeskRow, DeviceRow
+
+_ASKED_AT_ONCE = 500
+_NOBODY = ("", None, None)
+
+_DeskFields = tuple[str, str, str, str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class KnownDevice:
+    """A device as registered; `desks`: those it may speak for, `served` those it serves now."""
+
+    unit_id: str
+    desks: Mapping[str, DeskSetting]
+    served: frozenset[str]
+    public_key: bytes | None
+    paired_at: datetime | None
+
+    def snapshot(self, spoken_of: Collection[str]) -> dict[str, Any]:
+        """What a fold that speaks of those desks depends on; JSON values."""
+        settings = {name: self.desks.get(name) for name in sorted(spoken_of)}
+        return {
+            "unit_id": self.unit_id,
+            "desks": {name: known and list(known) for name, known in settings.items()},
+        }
+
+
+def read_devices(db: Session, devices: Collection[str]) -> dict[str, KnownDevice]:
+    """Each of those devices; one that is not registered speaks for no desk.
+
+    A device may speak for the desks that it serves and for those of its own unit
+    (`streams.may_speak_for`).
+    """
+    keys = {
+        name: (unit_id, key, paired_at)
+        for some in _lots(devices)
+        for name, unit_id, key, paired_at in db.exec(
+            select(
+                DeviceRow.device_id, DeviceRow.unit_id, DeviceRow.public_key, DeviceRow.paired_at
+            ).where(col(DeviceRow.device_id).in_(some))
+        )
+    }
+    of_unit: dict[str, dict[str, DeskSetting]] = {}
+    of_device: dict[str, dict[str, DeskSetting]] = {}
+    for desk, unit_id, schedule, device in _read_desks(db, keys, {row[0] for row in keys.values()}):
+        setting = DeskSetting(unit_id, schedule)
+        of_unit.setdefault(unit_id, {})[desk] = setting
+        if device is not None:
+            of_device.setdefault(device, {})[desk] = setting
+    found = {}
+    for device in devices:
+        unit_id, key, paired_at = keys.get(device, _NOBODY)
+        own = of_device.get(device, {})
+        found[device] = KnownDevice(
+            unit_id,
+            ChainMap(own, of_unit.get(unit_id, {})),
+            frozenset(own),
+            bytes.fromhex(key) if key else None,
+            paired_at,
+        )
+    return found
+
+
+def _read_desks(
+    db: Session, devices: Collection[str], units: Collection[str]
+) -> Iterator[_DeskFields]:
+    columns = select(DeskRow.desk_id, DeskRow.unit_id, DeskRow.schedule, DeskRow.device_id)
+    for some_devices in _lots(devices):
+        served = col(DeskRow.device_id).in_(some_devices)
+        yield from db.exec(columns.where(or_(served, col(DeskRow.unit_id).in_(sorted(units)))))
+
+
+def _lots(names: Collection[str]) -> Iterator[list[str]]:
+    ordered = sorted(names)
+    for start in range(0, len(ordered), _ASKED_AT_ONCE):
+        yield ordered[start : start + _ASKED_AT_ONCE]
