@@ -15,7 +15,6 @@ from rich.console import Console
 from rich.progress import Progress
 from sqlalchemy.exc import OperationalError
 
-from central_server import serving
 from central_server.domain.errors import DomainError
 from central_server.domain.permissions import Role
 from central_server.domain.yaml_lines import WrongFileError
@@ -56,9 +55,16 @@ def central_server() -> None:
 @app.command()
 def serve(config: ConfigOption = None) -> None:
     """Migrate, then run pages, intake, timers and, if so configured, the embedded broker."""
+    # Pages and notifications take two seconds to import; the short commands do without.
+    from central_server import serving
+
     logs.write_json_logs()
     with opened(config, migrate_first=True) as context:
-        serving.serve(context, serving.listen(context), lambda at: typer.echo(f"serving at {at}"))
+        try:
+            listeners = serving.listen(context)
+            serving.serve(context, listeners, lambda at: typer.echo(f"serving at {at}"))
+        except (serving.PortTakenError, BrokerFailedError) as error:
+            _fail(str(error))
 
 
 @app.command()
@@ -72,6 +78,8 @@ def ingest(
 
     Each worker receives everything; what another one has filed already changes nothing.
     """
+    from central_server import serving
+
     logs.write_json_logs()
     with opened(config) as context, serving.taking_in(context, worker):
         typer.echo("taking in")
@@ -199,8 +207,6 @@ def opened(config: Path | None, *, migrate_first: bool = False) -> Iterator[Serv
             context.database.close()
     except WrongFileError as error:
         _fail(f"wrong configuration\n{error}")
-    except (serving.PortTakenError, BrokerFailedError) as error:
-        _fail(str(error))
     except OperationalError as error:
         _fail(f"the database refuses: {error.orig}")
     except DomainError as error:
