@@ -8,25 +8,21 @@ import sys
 
 import structlog
 
+_FOR_PEOPLE: list[structlog.typing.Processor] = [structlog.dev.ConsoleRenderer()]
+_FOR_MACHINES: list[structlog.typing.Processor] = [
+    structlog.processors.format_exc_info,
+    structlog.processors.JSONRenderer(ensure_ascii=False),
+]
+
 
 def configure_logs() -> None:
     """Set up once, at start."""
     logging.basicConfig(format="%(message)s", stream=sys.stderr, level=logging.WARNING)
-    renderer: structlog.typing.Processor = (
-        structlog.dev.ConsoleRenderer()
-        if sys.stderr.isatty()
-        else structlog.processors.JSONRenderer(ensure_ascii=False)
-    )
     structlog.configure(
         processors=[
-            structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.StackInfoRenderer(),
-            structlog.processors.format_exc_info
-            if not sys.stderr.isatty()
-            else structlog.processors.UnicodeDecoder(),
-            renderer,
+            *(_FOR_PEOPLE if sys.stderr.isatty() else _FOR_MACHINES),
         ],
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
