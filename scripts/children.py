@@ -23,6 +23,11 @@ class Child:
     log: Path | None
     may_end: bool
 
+    @property
+    def output(self) -> str:
+        """All that it wrote so far."""
+        return "" if self.log is None else self.log.read_text(errors="replace")
+
 
 class ChildDiedError(Exception):
     """A program ended that should run; the message says which, how, and its last words."""
