@@ -60,7 +60,7 @@ def make_units() -> list[SQLModel]:
 
 def make_desk(unit: str, **changes: Any) -> list[SQLModel]:
     """A paired device with one desk of the unit, and its stream."""
-    device = {
+    device: dict[str, Any] = {
         "device_id": f"device-{unit}",
         "unit_id": unit,
         "public_key": "ab" * 32,
@@ -91,7 +91,7 @@ def make_desk(unit: str, **changes: Any) -> list[SQLModel]:
 
 def make_session(unit: str, name: str, arrived_at: datetime, **changes: Any) -> SessionRow:
     """A stay of twelve minutes: four of waiting, eight of service."""
-    values = {
+    values: dict[str, Any] = {
         "session_id": make_id(name),
         "device": f"device-{unit}",
         "epoch": 1,
@@ -113,7 +113,7 @@ def make_session(unit: str, name: str, arrived_at: datetime, **changes: Any) -> 
 
 def make_flag(unit: str, name: str, rule: str = "long_wait", **changes: Any) -> FlagRow:
     """An open flag on the unit's desk, one hour old."""
-    values = {
+    values: dict[str, Any] = {
         "flag_id": make_id(name),
         "rule": rule,
         "rules_hash": "ef" * 32,

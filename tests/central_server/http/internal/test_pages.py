@@ -1,6 +1,5 @@
 """The other pages and their JSON: sessions, devices, units, scorecards, audit, errors, health."""
 
-from collections.abc import Iterator
 from datetime import date, timedelta
 
 import pytest
@@ -102,7 +101,7 @@ def test_units_stand_as_a_tree(browser: OpenBrowser) -> None:
 
 
 @pytest.fixture
-def _february(context: ServerContext) -> Iterator[None]:
+def _february(context: ServerContext) -> None:
     """A month that is over: 40 sessions and 8 ratings in one commune, 3 ratings in the other."""
     with context.database.transaction() as db:
         for number in range(40):
@@ -114,7 +113,6 @@ def _february(context: ServerContext) -> Iterator[None]:
         for row in make_ratings("commune-b", [1, 1, 2], FEBRUARY):
             db.add(row)
         db.add(make_desk_day("commune-a", date(2026, 2, 11), 0.45))
-    return
 
 
 @pytest.mark.usefixtures("_february")

@@ -98,7 +98,7 @@ def _routes(app: FastAPI) -> set[tuple[str, str]]:
     found = set()
     for route in iter_route_contexts(app.routes):
         for method in (route.methods or {"GET"}) - {"HEAD"}:
-            found.add((method, route.path))
+            found.add((method, route.path or ""))
     return found
 
 
