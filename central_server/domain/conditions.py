@@ -112,13 +112,10 @@ def _follow(
 def _follow_unattended(
     desk: Desk, frame: Frame, began: Condition, holds: bool, moved_at: datetime, at: datetime
 ) -> None:
-    condition = desk.conditions.get(began.rule)
+    condition = desk.conditions.pop(began.rule, began)
+    condition = _judge_parts(frame, condition, at if holds else moved_at, is_over=not holds)
     if holds:
-        condition = condition or began
-        desk.conditions[began.rule] = _judge_parts(frame, condition, at, is_over=False)
-    elif condition is not None:
-        del desk.conditions[began.rule]
-        _judge_parts(frame, condition, moved_at, is_over=True)
+        desk.conditions[began.rule] = condition
 
 
 def _judge_parts(

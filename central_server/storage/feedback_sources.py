@@ -2,12 +2,12 @@
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import orjson
-from sqlalchemy import ColumnElement, and_, func, or_
+from sqlalchemy import and_, func, or_
 from sqlmodel import Session, col, select
 
 from central_server.domain.flags import Place
@@ -27,6 +27,8 @@ AMENDED = "onestop.feedback.amended"
 # Forms are open for an hour; an amendment that comes much later belongs to nobody's visit.
 _AMENDED_WITHIN = timedelta(hours=2)
 _QUARTER = timedelta(minutes=15)
+_ASKED_AT_ONCE = 500
+_NEVER = datetime.max.replace(tzinfo=UTC)
 _SLACK = timedelta(minutes=20)  # a quarter of an hour and the three minutes after a session
 
 
@@ -72,21 +74,20 @@ def list_affected(
     db: Session, desks: Collection[str], earliest_change: Mapping[str, datetime]
 ) -> list[dict[str, Any]]:
     """Feedback at those desks that waits for a session, or whose sessions may have changed."""
-    affected: list[ColumnElement[bool]] = [
-        and_(col(FeedbackRow.desk) == desk, col(FeedbackRow.quarter_at) >= since - _SLACK)
-        for desk, since in earliest_change.items()
-    ]
-    waiting = and_(col(FeedbackRow.match) == "pending", col(FeedbackRow.desk).in_(sorted(desks)))
-    found: dict[str, dict[str, Any]] = {}
-    for condition in (waiting, *_in_lots(affected)):
-        statement = select(FeedbackRow.feedback_id, FeedbackRow.desk, FeedbackRow.quarter_at)
-        for feedback_id, desk, quarter_at in db.exec(statement.where(condition)):
-            found[feedback_id] = {
-                "feedback_id": feedback_id,
-                "desk": desk,
-                "quarter_at": quarter_at,
-            }
-    return [found[name] for name in sorted(found)]
+    changed_since = min(earliest_change.values(), default=_NEVER) - _SLACK
+    ordered, found = sorted({*desks, *earliest_change}), []
+    for start in range(0, len(ordered), _ASKED_AT_ONCE):
+        statement = select(
+            FeedbackRow.feedback_id, FeedbackRow.desk, FeedbackRow.quarter_at, FeedbackRow.match
+        ).where(
+            col(FeedbackRow.desk).in_(ordered[start : start + _ASKED_AT_ONCE]),
+            or_(col(FeedbackRow.match) == "pending", col(FeedbackRow.quarter_at) >= changed_since),
+        )
+        for feedback_id, desk, quarter_at, match in db.exec(statement):
+            since = earliest_change.get(desk or "", _NEVER)
+            if match == "pending" or quarter_at >= since - _SLACK:
+                found.append({"feedback_id": feedback_id, "desk": desk, "quarter_at": quarter_at})
+    return sorted(found, key=lambda row: str(row["feedback_id"]))
 
 
 def list_stays(
@@ -170,7 +171,3 @@ def _with_versions(db: Session, first: EventRow) -> DeviceFeedback:
 
 def _amends(row: EventRow) -> str:
     return str(orjson.loads(row.body)["data"]["amends"])
-
-
-def _in_lots(conditions: list[ColumnElement[bool]]) -> list[ColumnElement[bool]]:
-    return [or_(*conditions[start : start + 100]) for start in range(0, len(conditions), 100)]

@@ -153,3 +153,9 @@ def test_rules_of_the_day_and_rules_switched_off() -> None:
     story.rules = RuleHistory([(BEGINNING, RULES), (minute(11), parse_rules(off, "f"))])
     flag = both_ways(story).only_flag("long_wait")  # it began under the rules of its day
     assert flag.rules_hash == RULES.hash
+
+
+def test_whoever_was_not_seen_to_arrive_is_not_said_to_wait() -> None:
+    story = Story().officer(0, "empty").zone(0, "occupied", session=1)
+    story.repeats(0, 40, citizen="occupied", officer="empty")
+    assert both_ways(story).rules_broken() == ["officer_absent"]
