@@ -34,6 +34,8 @@ RATE_OVER_S = 5.0
 POLL_S = 0.5
 AFTER_FAULT_S = 1.0
 CALIBRATE_FOR = timedelta(seconds=5)
+# A stay outlives a restart only if it is known when it was last seen, and a minute unseen ends it.
+SNAPSHOT_EVERY = timedelta(seconds=10)
 # Held in memory while the disk is full: some hours of a busy desk.
 MAX_HELD = 5000
 
@@ -75,6 +77,7 @@ class CameraWorker:
         self._lost_since: datetime | None = None
         self._frame_times: deque[float] = deque(maxlen=500)
         self._analysis_ms: float | None = None
+        self._snapshot_at: datetime | None = None
         self._stopping = threading.Event()
         self._thread = threading.Thread(
             target=self._run, name=f"camera-{settings.name}", daemon=True
@@ -181,12 +184,16 @@ class CameraWorker:
         with self._lock:
             said = self._pipeline.observe(frame)
             self._newest, self._lost_since, self.problem = frame, None, None
-            if said:
+            if said or self._is_snapshot_due(frame.captured_at):
+                self._snapshot_at = frame.captured_at
                 self._store(said)
             if self._save_reference_at is not None and frame.captured_at >= self._save_reference_at:
                 self._save_reference()
         self._frame_times.append(time.monotonic())
         self._analysis_ms = round(1000 * (time.perf_counter() - began), 1)
+
+    def _is_snapshot_due(self, at: datetime) -> bool:
+        return self._snapshot_at is None or abs(at - self._snapshot_at) >= SNAPSHOT_EVERY
 
     def _store(self, said: list[Statement | CardRating]) -> None:
         """On disk with the tracker's state; what the disk refuses is held and tried again."""

@@ -1,5 +1,6 @@
 """A camera's thread against a disk that is full, a camera that is gone and one that comes back."""
 
+import re
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -18,7 +19,13 @@ from edge_agent.settings import CameraSettings, DeskSettings
 from edge_agent.vision import scene
 from edge_agent.vision.frames import Frame, SourceError
 from event_protocol.codec import Accepted, decode_event
-from event_protocol.events import CameraObserved, CameraState, FeedbackChannel, FeedbackSubmitted
+from event_protocol.events import (
+    CameraObserved,
+    CameraState,
+    Event,
+    FeedbackChannel,
+    FeedbackSubmitted,
+)
 from event_protocol.names import DeskId
 from tests.processes.edge_agent import DESK, DEVICE, make_enrolment
 from tests.processes.full_disk import no_file_grows_beyond
@@ -66,15 +73,19 @@ def make_worker(room: Room, outbox: Outbox, feedback: DeskFeedback, folder: Path
     )
 
 
-def camera_states(outbox: Outbox) -> list[CameraState]:
-    states = []
+def events_of(outbox: Outbox) -> list[Event]:
+    events = []
     for number, stored in enumerate(outbox.read(1, outbox.tip.sequence), 1):
         decoded = decode_event(DEVICE, stored.body)
         assert isinstance(decoded, Accepted)
         assert stored.sequence == number
-        if isinstance(decoded.event.data, CameraObserved):
-            states.append(decoded.event.data.state)
-    return states
+        events.append(decoded.event)
+    return events
+
+
+def camera_states(outbox: Outbox) -> list[CameraState]:
+    said = (event.data for event in events_of(outbox))
+    return [data.state for data in said if isinstance(data, CameraObserved)]
 
 
 def test_what_a_full_disk_refuses_is_held_and_stored_once_there_is_room(
@@ -98,7 +109,7 @@ def test_a_pulled_cable_is_lost_and_a_plugged_one_ok(
     worker.start()
     wait_until(lambda: worker.state is CameraState.OK, what="the camera is seen")
     assert worker.take_picture() is not None
-    assert worker.measure().fps > 0
+    wait_until(lambda: worker.measure().fps > 0, what="the rate is measured")
     room.is_plugged.clear()
     wait_until(lambda: worker.state is CameraState.LOST, what="the camera is lost")
     assert worker.problem == "the cable is out"
@@ -106,6 +117,22 @@ def test_a_pulled_cable_is_lost_and_a_plugged_one_ok(
     wait_until(lambda: worker.problem is None, 30, "pictures come again")
     worker.stop()
     assert camera_states(outbox)[:2] == [CameraState.OK, CameraState.LOST]
+
+
+def test_a_restart_knows_when_a_stay_was_last_seen_though_nothing_was_said_since(
+    outbox: Outbox, feedback: DeskFeedback, tmp_path: Path
+) -> None:
+    worker = make_worker(Room(), outbox, feedback, tmp_path)
+    worker.start()
+
+    def snapshot_is_newer_than_all_events() -> bool:
+        said = max((event.time for event in events_of(outbox)), default=START)
+        stored = outbox.read_snapshot("camera/room") or b""
+        seen = re.findall(r'"last_at": "([^"]+)"', stored.decode())
+        return bool(seen) and datetime.fromisoformat(min(seen)) > said + timedelta(seconds=9)
+
+    wait_until(snapshot_is_newer_than_all_events, 60, "the trackers' state is stored by itself")
+    worker.stop()
 
 
 def test_a_card_is_sealed_before_it_is_a_statement(feedback: DeskFeedback) -> None:
