@@ -100,8 +100,11 @@ def _add_rows(
     if event_store.insert_new(db, added) != len(added):
         added, refused = _settle(db, added)
         beside += refused
-    hashes = {**{row[:3]: row.hash for row in added}, **known}
-    beside += [(row, "other_bytes") for row in again if hashes.get(row[:3], row.hash) != row.hash]
+    if again:
+        hashes = {**{row[:3]: row.hash for row in added}, **known}
+        beside += [
+            (row, "other_bytes") for row in again if hashes.get(row[:3], row.hash) != row.hash
+        ]
     return added, beside
 
 

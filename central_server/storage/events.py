@@ -52,7 +52,9 @@ def insert_new(db: Session, rows: Sequence[StoredEvent]) -> int:
         return 0
     connection = db.connection()
     if connection.dialect.name == "sqlite":
-        return connection.exec_driver_sql(_SQLITE_INSERT, [_for_sqlite(r) for r in rows]).rowcount
+        received = {at: _time_text(at) for at in {row.received_at for row in rows}}
+        values = [_for_sqlite(row, received[row.received_at]) for row in rows]
+        return connection.exec_driver_sql(_SQLITE_INSERT, values).rowcount
     statement = postgresql.insert(_EVENT).on_conflict_do_nothing()
     return connection.execute(statement, [row._asdict() for row in rows]).rowcount
 
@@ -135,10 +137,10 @@ def _read(
         yield from rows
 
 
-def _for_sqlite(row: StoredEvent) -> tuple[Any, ...]:
+def _for_sqlite(row: StoredEvent, received_at: str) -> tuple[Any, ...]:
     """The row in the column order of the table, times as `UtcDateTime` writes them there."""
     time = None if row.time is None else _time_text(row.time)
-    return (*row[:6], time, _time_text(row.received_at), *row[8:])
+    return (*row[:6], time, received_at, *row[8:])
 
 
 def _time_text(at: datetime) -> str:
