@@ -44,7 +44,14 @@ class RtspServer(Program):
     def __init__(self, folder: Path, recording: Path) -> None:
         self.port = free_port()
         self.url = f"rtsp://127.0.0.1:{self.port}/desk"
-        arguments = [SYSTEM_PYTHON, "-c", _SERVER, str(self.port), recording, "desk"]
+        arguments: list[str | Path] = [
+            SYSTEM_PYTHON,
+            "-c",
+            _SERVER,
+            str(self.port),
+            recording,
+            "desk",
+        ]
         super().__init__(arguments, folder / "rtsp_server.log")
 
     def start(self) -> Self:

@@ -20,7 +20,7 @@ def at(seconds: float) -> datetime:
 
 
 def play(tracker: CameraTracker, *script: tuple[float, CameraState]) -> list[tuple[float, str]]:
-    said = []
+    said: list[tuple[float, str]] = []
     for seconds, judged in script:
         for statement in tracker.observe(judged, at(seconds)):
             assert isinstance(statement.data, CameraObserved)

@@ -11,8 +11,7 @@ from typing import Any
 import av
 import numpy as np
 import pytest
-from click.testing import Result
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from edge_agent.main import app
 from edge_agent.runtime.analyze import AnalysisError, parse_span
