@@ -5,7 +5,7 @@ from dataclasses import replace
 from central_server.domain.feedback_details import Details
 from central_server.services import feedback
 from central_server.services.context import ServerContext
-from central_server.services.rating_forms import DetailsForm, RatingForm, expiry_after, new_nonce
+from central_server.services.rating_forms import DetailsForm, RatingForm, expiry_after
 from central_server.simulation.statements import Phoned
 from central_server.storage import places
 from event_protocol.events import FeedbackChannel
@@ -28,6 +28,6 @@ def send(context: ServerContext, phoned: Phoned) -> None:
     saved = feedback.submit(then, form, phoned.rating)
     if phoned.reasons and not saved.content.reasons:
         details = DetailsForm(
-            nonce=new_nonce(), expires_at=form.expires_at, feedback_id=saved.feedback_id
+            nonce=form.nonce, expires_at=form.expires_at, feedback_id=saved.feedback_id
         )
         feedback.complete(then, details, Details(reasons=phoned.reasons))

@@ -1,0 +1,122 @@
+"""What open pages show without reload: a session, a complaint, a tap made without a network."""
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import httpx
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.end_to_end.province import BROKERS, PASSWORD, DeskAgent, Province
+from tests.processes.browser import open_page
+from tests.processes.cable import Cable
+from tests.processes.edge_agent import DESK
+from tests.processes.ports import wait_until
+
+SEEN_WITHIN_MS = 15_000
+
+pytestmark = [pytest.mark.processes, pytest.mark.timeout(180)]
+
+
+class Desk(NamedTuple):
+    """A drawn desk on its server, and the cable between them."""
+
+    province: Province
+    agent: DeskAgent
+    cable: Cable
+
+
+@pytest.fixture(scope="module", params=BROKERS)
+def desk(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Desk]:
+    """One for each broker; the drawn room's first citizen comes after some ten seconds."""
+    folder = tmp_path_factory.mktemp(request.param)
+    agent = DeskAgent(folder / "agent", {"source": "scene:1"})
+    with (
+        Province(folder / "province", request.param) as province,
+        Cable(province.broker_port) as cable,
+    ):
+        province.enrol(agent, cable.port)
+        with agent:
+            yield Desk(province, agent, cable)
+
+
+def open_flags(page: Page, province: Province) -> None:
+    """The inspector's open page."""
+    page.goto(f"{province.url}/login?lang=en")
+    page.get_by_role("textbox").first.fill("lead")
+    page.locator("input[type=password]").fill(PASSWORD)
+    page.locator("input[type=password]").press("Enter")
+    page.wait_for_url("**/flags*")
+    expect(page.locator("main")).to_contain_text("Flags")
+
+
+def complaints_on(page: Page) -> int:
+    return page.locator("tr.flag").count()
+
+
+def test_a_complaint_by_phone_appears_on_an_open_page(desk: Desk) -> None:
+    with open_page() as page:
+        open_flags(page, desk.province)
+        before = complaints_on(page)
+        receipt = complain_by_phone(desk.province)
+        expect(page.locator("tr.flag")).to_have_count(before + 1, timeout=SEEN_WITHIN_MS)
+        page.goto(f"{desk.province.url}/receipt?lang=en")
+        page.get_by_role("textbox").first.fill(receipt)
+        page.get_by_role("textbox").first.press("Enter")
+        expect(page.locator("main")).to_contain_text("asked for money", ignore_case=True)
+
+
+def complain_by_phone(province: Province) -> str:
+    """Press the worst face, then say why; the receipt's code."""
+    with httpx.Client(base_url=province.url, follow_redirects=True, timeout=20) as phone:
+        faces = phone.get(f"/r/{DESK}").text
+        thanks = phone.post(f"/r/{DESK}", data={"form": form_of(faces), "rating": "1"}).text
+        more = {"form": form_of(thanks), "reason": "asked_for_money"}
+        answer = phone.post("/r", data=more)
+    assert answer.status_code == 200, answer.text
+    code = re.search(r'<output id="code">([^<]+)<', answer.text)
+    assert code is not None, answer.text
+    return code[1]
+
+
+def form_of(page: str) -> str:
+    # In the main part: the switches above it carry the form on, too.
+    found = re.search(r'name="form" value="([^"]+)"', page.partition("<main>")[2])
+    assert found is not None, page
+    return found[1]
+
+
+def test_a_tap_without_a_network_is_a_flag_once_it_is_back(desk: Desk) -> None:
+    with open_page() as page:
+        open_flags(page, desk.province)
+        before = complaints_on(page)
+        desk.cable.cut()
+        desk.agent.tap(1)
+        numbers = [number for number, _ in desk.agent.events()]
+        page.wait_for_timeout(500)
+        assert complaints_on(page) == before
+        assert numbers[-1] > received_through(desk.province)
+        desk.cable.mend()
+        expect(page.locator("tr.flag")).to_have_count(before + 1, timeout=2 * SEEN_WITHIN_MS)
+
+
+def received_through(province: Province) -> int:
+    """The newest event that the server holds."""
+    return int(province.rows("SELECT coalesce(max(sequence), 0) FROM event")[0][0])
+
+
+def test_a_drawn_citizen_is_a_session_on_a_page(desk: Desk) -> None:
+    def is_there() -> bool:
+        return bool(desk.province.list_items("sessions"))
+
+    wait_until(is_there, 60, "a session")
+    session = desk.province.list_items("sessions")[0]
+    assert session["desk"] == DESK
+    assert session["state"] in {"serving", "ended"}
+    with open_page() as page:
+        open_flags(page, desk.province)
+        page.goto(f"{desk.province.url}/sessions?lang=en")
+        expect(page.locator(f"a[href*='{session['session_id']}']").first).to_be_visible()
