@@ -110,7 +110,9 @@ async def _on_framework_error(request: Request, error: Exception) -> Response:
 
 async def _on_database_error(request: Request, error: Exception) -> Response:
     """Locked or full: nothing was changed, and trying again helps."""
-    _log.warning("database refused", path=request.url.path, reason=str(error))
+    _log.warning(
+        "database refused", path=request.url.path, reason=str(getattr(error, "orig", error))
+    )
     response = answer(request, 503, "error.database")
     response.headers["Retry-After"] = "5"
     return response

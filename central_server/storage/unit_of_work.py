@@ -1,11 +1,13 @@
 """One transaction for each message, request or batch; it commits at its end or not at all."""
 
+import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import Engine, event
+from sqlalchemy.exc import OperationalError
 from sqlmodel import Session, create_engine
 
 # A writer waits this long for another before it reports "database is locked" (measured commits of
@@ -19,16 +21,16 @@ class Database:
     def __init__(self, url: str) -> None:
         self.engine = _make_engine(url)
         self.is_sqlite = self.engine.dialect.name == "sqlite"
-        # SQLite's own waiting sleeps in steps of up to 100 ms; our threads take turns without.
-        self._turn = threading.Lock() if self.is_sqlite else nullcontext()
+        self._turn = threading.Lock()
 
     @contextmanager
     def transaction(self) -> Iterator[Session]:
         """A writing transaction, whole or not at all; on SQLite the only one at its time.
 
-        One inside another of the same thread would wait for itself.
+        One inside another of the same thread would wait for itself. Raises `OperationalError` if
+        another writer does not end.
         """
-        with self._turn, Session(self.engine, expire_on_commit=False) as session:
+        with self._taking_turns(), Session(self.engine, expire_on_commit=False) as session:
             if self.is_sqlite:
                 session.connection().exec_driver_sql("BEGIN IMMEDIATE")
             try:
@@ -50,13 +52,29 @@ class Database:
                 session.expunge_all()  # a rollback would make rows forget what they hold
                 session.rollback()
 
+    @contextmanager
+    def _taking_turns(self) -> Iterator[None]:
+        """SQLite's own waiting sleeps in steps of up to 100 ms; our threads take turns without."""
+        if not self.is_sqlite:
+            yield
+            return
+        if not self._turn.acquire(timeout=BUSY_TIMEOUT_MS / 1000):
+            # As SQLite itself says it of another process's writer: callers need know one error.
+            locked = sqlite3.OperationalError("database is locked")
+            raise OperationalError("BEGIN IMMEDIATE", None, locked)
+        try:
+            yield
+        finally:
+            self._turn.release()
+
     def close(self) -> None:
         """Gives all connections back."""
         self.engine.dispose()
 
 
 def _make_engine(url: str) -> Engine:
-    engine = create_engine(url)
+    # An error's text goes into logs, and its parameters may be a citizen's words.
+    engine = create_engine(url, hide_parameters=True)
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _prepare_sqlite)
     return engine
