@@ -12,14 +12,22 @@ from central_server.simulation.fleet import device_key
 from central_server.storage import registry, schema
 from central_server.storage.tables import DeskRow, DeviceRow, UnitRow
 from central_server.storage.unit_of_work import Database
-from event_protocol.names import NO_HASH
+from event_protocol.names import NO_HASH, DeskId, DeviceId
 
 SERVER_USER = "central-server"
 UNIT = "bench-unit"
+PROBE = DeviceId("bench-probe")
 
 
-def make_context(folder: Path, keys: Path, broker_port: int, devices: int) -> ServerContext:
-    """A server in that new folder; its keys are those in the folder `keys`."""
+def probe_desk(number: int) -> DeskId:
+    """The desk of one probe of the latency; pages call it by this name."""
+    return DeskId(f"probe-{number}")
+
+
+def make_context(
+    folder: Path, keys: Path, broker_port: int, devices: int, probes: int = 0
+) -> ServerContext:
+    """A server in that new folder, with the keys of folder `keys`; `probes`: desks of one more box."""
     folder.mkdir(parents=True)
     settings = ServerSettings(
         directory=folder,
@@ -28,20 +36,22 @@ def make_context(folder: Path, keys: Path, broker_port: int, devices: int) -> Se
     database = Database(settings.database_address)
     schema.migrate(database)
     context = ServerContext(settings, database, load_keys(keys), read_clock)
-    _register(database, devices)
+    _register(database, devices, probes)
     rule_sets.activate(context)
     return context
 
 
-def _register(database: Database, devices: int) -> None:
+def _register(database: Database, devices: int, probes: int) -> None:
     unit = UnitRow(unit_id=UNIT, name=UNIT, kind="commune", valid_from=FIRST_DAY.date())
+    desks = {desk: device for device, desk in map(bench_desk, range(devices))}
+    desks |= {probe_desk(number): PROBE for number in range(probes)}
     rows: list[UnitRow | DeviceRow | DeskRow] = [unit]
-    for number in range(devices):
-        device, desk = bench_desk(number)
+    for device in sorted(set(desks.values())):
         key = device_key(SEED, device).public_key().public_bytes_raw().hex()
         rows.append(DeviceRow(device_id=device, unit_id=UNIT, public_key=key, paired_at=FIRST_DAY))
-        rows.append(
-            DeskRow(desk_id=desk, unit_id=UNIT, name=desk, device_id=device, token_key=NO_HASH)
-        )
+    rows += [
+        DeskRow(desk_id=desk, unit_id=UNIT, name=desk, device_id=device, token_key=NO_HASH)
+        for desk, device in desks.items()
+    ]
     with database.transaction() as db:
         registry.save(db, rows)

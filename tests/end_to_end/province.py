@@ -38,9 +38,9 @@ class Province(Program):
         self.url = f"http://127.0.0.1:{self.port}"
         self.mosquitto = None if kind == "embedded" else _make_mosquitto(folder / "mosquitto")
         self.broker_port = free_port() if self.mosquitto is None else self.mosquitto.port
-        self._settings = self._make_settings(rules)
+        self.settings = self._make_settings(rules)
         config = folder / "server.yaml"
-        config.write_text(yaml.safe_dump(self._settings.model_dump(mode="json", exclude_none=True)))
+        config.write_text(yaml.safe_dump(self.settings.model_dump(mode="json", exclude_none=True)))
         self._command = [sys.executable, "-m", "central_server"]
         self._config = ["--config", str(config)]
         self._register()
@@ -67,7 +67,7 @@ class Province(Program):
     def start_mosquitto(self) -> None:
         """Start it with the accounts as the server knows them now."""
         assert self.mosquitto is not None
-        passwords = self._settings.directory / "broker" / "passwords"
+        passwords = self.settings.directory / "broker" / "passwords"
         (self.folder / "mosquitto" / "passwords").write_bytes(passwords.read_bytes())
         self.mosquitto.start()
 
@@ -87,7 +87,7 @@ class Province(Program):
 
     def enrol(self, agent: "DeskAgent", broker_port: int | None = None) -> None:
         """Pair the agent; `broker_port`: of a cable plugged in before the broker."""
-        context = build(self._settings)
+        context = build(self.settings)
         code = enrolment.make_code(context, DEVICE)
         context.database.close()
         agent.enrol(self.url, code, broker_port)
@@ -119,7 +119,7 @@ class Province(Program):
 
     def rows(self, statement: str) -> list[tuple[Any, ...]]:
         """Straight from the server's SQLite file."""
-        file = self._settings.directory / "server.sqlite"
+        file = self.settings.directory / "server.sqlite"
         with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as connection:
             return connection.execute(statement).fetchall()
 
@@ -136,7 +136,7 @@ class Province(Program):
         )
 
     def _register(self) -> None:
-        context = build(self._settings)
+        context = build(self.settings)
         schema.migrate(context.database)
         units = self.folder / "units.yaml"
         units.write_text(

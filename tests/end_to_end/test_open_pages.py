@@ -63,10 +63,12 @@ def test_a_complaint_by_phone_appears_on_an_open_page(desk: Desk) -> None:
         before = complaints_on(page)
         receipt = complain_by_phone(desk.province)
         expect(page.locator("tr.flag")).to_have_count(before + 1, timeout=SEEN_WITHIN_MS)
+        grave = page.locator("tr.flag", has_text="Critical")
+        expect(grave).to_have_count(1, timeout=SEEN_WITHIN_MS)
         page.goto(f"{desk.province.url}/receipt?lang=en")
         page.get_by_role("textbox").first.fill(receipt)
         page.get_by_role("textbox").first.press("Enter")
-        expect(page.locator("main")).to_contain_text("asked for money", ignore_case=True)
+        expect(page.locator("main")).to_contain_text("The inspection team has your complaint")
 
 
 def complain_by_phone(province: Province) -> str:
