@@ -48,13 +48,16 @@ class GapGivenUp(WireModel):
 
 
 class IncidentRecorded(WireModel):
-    """A known position with other bytes, or a known id elsewhere; the bytes are in quarantine."""
+    """A known position with other bytes, or a known id elsewhere; the bytes are in quarantine.
+
+    `other_epoch_head`: by what the next epoch says, another event (`sha256`) stood there.
+    """
 
     type: Literal["incident.recorded"] = "incident.recorded"
     device: str
     epoch: PositiveInteger
     sequence: PositiveInteger
-    kind: Literal["other_bytes", "known_id_elsewhere"]
+    kind: Literal["other_bytes", "known_id_elsewhere", "other_epoch_head"]
     sha256: Sha256Hex
 
 

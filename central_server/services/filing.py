@@ -10,6 +10,7 @@ from central_server.storage.events import StoredEvent
 from central_server.storage.quarantine import Misfit
 from event_protocol.canonical import canonical_bytes, sha256_hex
 from event_protocol.codec import Accepted, Refused, Unreadable, decode_event
+from event_protocol.events import EpochHead
 from event_protocol.messages import MAX_MESSAGE_BYTES
 from event_protocol.names import DeviceId
 from event_protocol.topics import Channel, parse_topic
@@ -19,6 +20,7 @@ OLDEST_HONEST = timedelta(days=90)
 NEWEST_HONEST = timedelta(minutes=5)  # NTP keeps seconds; five minutes is a wrong clock
 
 _MAX_REASON = 500
+_STARTED = "onestop.device.started"
 _SEALED_KEY = b'"sealed":'
 
 
@@ -70,6 +72,17 @@ def mark_clock(time: datetime, received_at: datetime) -> str:
     if late < -NEWEST_HONEST:
         return "future"
     return "past" if late > OLDEST_HONEST else "ok"
+
+
+def previous_epoch(event_type: str | None, body: bytes) -> EpochHead | None:
+    """Where an epoch's first event says that the one before it ended, if it says so.
+
+    `event_type` as filed: only content that was readable then is believed.
+    """
+    if event_type != _STARTED:
+        return None
+    head = orjson.loads(body)["data"].get("previous_epoch")
+    return None if head is None else EpochHead.model_validate(head)
 
 
 def _readable(decoded: Accepted, received_at: datetime) -> StoredEvent:

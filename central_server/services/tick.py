@@ -6,7 +6,6 @@ server's log, and the log alone is projected. Called every few seconds; doing so
 
 from datetime import datetime, timedelta
 
-import orjson
 from sqlmodel import Session
 
 from central_server.domain.rules import RuleSet
@@ -14,12 +13,16 @@ from central_server.domain.server_log import (
     DeviceFellSilent,
     DeviceHeardAgain,
     GapGivenUp,
+    IncidentRecorded,
     StreamSuperseded,
 )
 from central_server.services import projector
 from central_server.services.context import ServerContext
-from central_server.storage import registry, server_log, watches
+from central_server.services.filing import previous_epoch
+from central_server.storage import events, registry, server_log, watches
 from central_server.storage.tables import DeskRow, DeviceRow
+from central_server.storage.watches import LeftEpoch
+from event_protocol.events import EpochHead
 
 
 def tick(context: ServerContext, listening_since: datetime) -> None:
@@ -84,16 +87,25 @@ def _notice_new_epochs(db: Session, now: datetime) -> None:
             device=left.device, epoch=left.epoch, by_epoch=left.by_epoch, at=left.at
         )
         server_log.append(db, entry, at=now)
-        last = _last_of_epoch(left.body, left.epoch)
-        if last > left.highest_seen:
-            missing = GapGivenUp(
-                device=left.device, epoch=left.epoch, first=left.highest_seen + 1, last=last
-            )
-            server_log.append(db, missing, at=now)
+        head = previous_epoch(left.event_type, left.body)
+        if head is not None and head.epoch == left.epoch:
+            _compare_end(db, left, head, now)
 
 
-def _last_of_epoch(first_event: bytes, epoch: int) -> int:
-    """Where the epoch ended, as the first event of the next one says; 0 if it says nothing."""
-    data = orjson.loads(first_event).get("data") or {}
-    head = data.get("previous_epoch") or {}
-    return int(head["sequence"]) if head.get("epoch") == epoch else 0
+def _compare_end(db: Session, left: LeftEpoch, head: EpochHead, now: datetime) -> None:
+    """What the old epoch lost at its end is a gap; another event than it names is tampering."""
+    place = (left.device, left.epoch, head.sequence)
+    if head.sequence > left.highest_seen:
+        missing = GapGivenUp(
+            device=left.device, epoch=left.epoch, first=left.highest_seen + 1, last=head.sequence
+        )
+        server_log.append(db, missing, at=now)
+    elif events.find_hashes(db, [place]).get(place, head.hash) != head.hash:
+        incident = IncidentRecorded(
+            device=left.device,
+            epoch=left.epoch,
+            sequence=head.sequence,
+            kind="other_epoch_head",
+            sha256=head.hash,
+        )
+        server_log.append(db, incident, at=now)

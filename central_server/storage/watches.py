@@ -20,13 +20,14 @@ class Hole(NamedTuple):
 
 
 class LeftEpoch(NamedTuple):
-    """A stream whose device has opened a later epoch; `body`: that one's first event."""
+    """A stream whose device has opened a later epoch; `event_type`, `body`: its first event's."""
 
     device: str
     epoch: int
     highest_seen: int
     by_epoch: int
     at: datetime
+    event_type: str | None
     body: bytes
 
 
@@ -80,5 +81,6 @@ def list_left_epochs(db: Session) -> Iterator[LeftEpoch]:
             stream.highest_seen,
             by_epoch,
             first.time or first.received_at,
+            first.type,
             first.body,
         )

@@ -4,11 +4,13 @@ from datetime import datetime
 from pathlib import Path
 from uuid import UUID
 
+import orjson
 import pytest
 from sqlmodel import select
 
-from central_server.services import rebuild, rule_sets
+from central_server.services import ingest, rebuild, rule_sets
 from central_server.services.context import ServerContext
+from central_server.services.filing import Incoming
 from central_server.services.tick import tick
 from central_server.storage import server_log
 from central_server.storage.tables import FlagRow, SessionRow, StreamRow
@@ -151,4 +153,24 @@ def test_an_epoch_that_lost_nothing_has_no_gap(server: Server) -> None:
     new.said = [late]
     server.hears(10, new)
     assert server.ticks(10) == ["stream.superseded"]
+    assert server.rebuilds_alike()
+
+
+def test_an_epoch_that_names_another_end_than_is_here_is_an_incident(server: Server) -> None:
+    server.hears(6, DeskChain(server.context).empty_desk())
+    head = EpochHead(epoch=1, sequence=2, hash="ab" * 32)
+    server.hears(8, DeskChain(server.context, epoch=2).starts(8, head))
+    assert server.ticks(9) == ["stream.superseded", "incident.recorded"]
+    flag = server.flag("broken_chain")
+    assert (flag.facts["kind"], flag.facts["first"]) == ("other_epoch_head", 2)
+    assert server.rebuilds_alike()
+
+
+@pytest.mark.parametrize("data", ["[]", '{"previous_epoch":7}', '{"previous_epoch":{"epoch":1}}'])
+def test_an_epoch_with_an_unreadable_beginning_stops_no_tick(server: Server, data: str) -> None:
+    server.hears(6, DeskChain(server.context).empty_desk())
+    begin = DeskChain(server.context, epoch=2).starts(8).said[0]
+    wrong = {**orjson.loads(begin.payload), "data": orjson.loads(data)}
+    ingest.append(server.context, [Incoming(begin.topic, orjson.dumps(wrong))])
+    assert server.ticks(9) == ["stream.superseded"]
     assert server.rebuilds_alike()

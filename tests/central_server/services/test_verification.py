@@ -9,11 +9,14 @@ from sqlalchemy import text
 from central_server.domain.server_log import DeviceFellSilent, DevicePaired
 from central_server.services import ingest, verification
 from central_server.services.context import ServerContext
-from central_server.storage import registry, server_log
+from central_server.services.log_projector import LOG_STREAM
+from central_server.storage import projection, registry, server_log
 from central_server.storage.tables import EventRow, ServerLogRow
 from central_server.storage.unit_of_work import Database
 from event_protocol.canonical import canonical_bytes, sha256_hex
+from event_protocol.events import EpochHead
 from tests.central_server.factories import START, EdgeChain, make_context, register_device
+from tests.central_server.services.desk_days import DeskChain, deliver
 
 
 @pytest.fixture
@@ -30,6 +33,7 @@ def context(database: Database, tmp_path: Path) -> ServerContext:
         for number in range(5):
             entry = DeviceFellSilent(device=f"device-{number}", since=START)
             server_log.append(db, entry, at=START)
+        projection.save_position(db, *LOG_STREAM, projection.open_position(db, *LOG_STREAM) + 5)
     return context
 
 
@@ -118,6 +122,21 @@ def test_checkpoints_of_a_former_key_still_count(context: ServerContext) -> None
             "UPDATE event SET type = NULL WHERE epoch = 1 AND sequence = 2",
             ["device-a/1 #2: the row says other than its bytes"],
         ),
+        (
+            "UPDATE event SET body = X'676f6e65' WHERE epoch = 1 AND sequence = 6",
+            [
+                "device-a/1 #6: its bytes are not those that were hashed",
+                "device-a/1 #6: the checkpoint can't be read",
+            ],
+        ),
+        (
+            "UPDATE server_log SET body = X'5b5d' WHERE sequence = 5",
+            [
+                "server #5: its bytes are not those that were hashed",
+                "server #5: the row says other than its bytes",
+            ],
+        ),
+        ("DELETE FROM server_log WHERE sequence > 3", ["server #4: missing, up to 5"]),
         ("DELETE FROM server_log WHERE sequence = 2", ["server #2: missing, up to 2"]),
         (
             "UPDATE server_log SET type = 'viewed' WHERE sequence = 3",
@@ -170,4 +189,32 @@ def test_a_gap_that_never_came_is_no_deviation(context: ServerContext) -> None:
         tip = db.get_one(EventRow, ("device-a", 2, 2)).hash
     first = canonical_bytes({**orjson.loads(messages[0].payload), "prevhash": tip})
     ingest.append(context, [type(messages[0])(messages[0].topic, first), messages[4]])
+    assert found(context) == []
+
+
+@pytest.mark.parametrize(
+    ("sequence", "digest", "deviations"),
+    [
+        (12, None, []),
+        (9, None, []),  # the box remembered an earlier end
+        (12, "ab" * 32, ["device-a/3 #1: does not follow the record before it"]),
+        (14, "ab" * 32, ["device-a/3 #1: does not follow the record before it"]),
+        (17, "ab" * 32, []),  # given up: lost with the box's disk
+    ],
+)
+def test_an_epoch_goes_on_where_it_says_the_one_before_ended(
+    context: ServerContext, sequence: int, digest: str | None, deviations: list[str]
+) -> None:
+    with context.database.transaction() as db:
+        there = db.get(EventRow, ("device-a", 1, sequence))
+        projection.add_given_up(db, "device-a", 1, 15, 17)
+    head = EpochHead(epoch=1, sequence=sequence, hash=digest or (there.hash if there else ""))
+    third = DeskChain(context, epoch=3)
+    third.head = head.hash
+    deliver(context, third.starts(1, head).said)
+    assert found(context) == deviations
+
+
+def test_a_box_that_lost_its_disk_begins_anew(context: ServerContext) -> None:
+    deliver(context, DeskChain(context, epoch=3).starts(1).said)
     assert found(context) == []
