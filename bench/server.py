@@ -27,7 +27,7 @@ def probe_desk(number: int) -> DeskId:
 def make_context(
     folder: Path, keys: Path, broker_port: int, devices: int, probes: int = 0
 ) -> ServerContext:
-    """A server in that new folder, with the keys of folder `keys`; `probes`: desks of one more box."""
+    """A server in that new folder, with the keys in `keys`; `probes`: desks of another box."""
     folder.mkdir(parents=True)
     settings = ServerSettings(
         directory=folder,
