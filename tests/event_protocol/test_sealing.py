@@ -45,6 +45,15 @@ def test_the_sealed_text_shows_nothing_and_differs_each_time() -> None:
     assert "money" not in first
 
 
+def test_its_length_does_not_tell_a_complaint_from_a_tap() -> None:
+    tap = FeedbackContent(salt=make_salt(), at=CONTENT.at, rating=5)
+    assert len(seal(tap, PUBLIC)) == len(seal(CONTENT, PUBLIC))
+
+
+def test_what_was_sealed_without_padding_is_opened_too() -> None:
+    assert unseal(sealed_to_server(content_bytes(CONTENT)), DIGEST, KEYS) == CONTENT
+
+
 def test_equal_ratings_have_different_digests() -> None:
     again = CONTENT.model_copy(update={"salt": make_salt()})
     assert content_digest(again) != DIGEST
