@@ -1,6 +1,8 @@
 """What a citizen says: the content that is sealed before it touches any disk."""
 
 import secrets
+import unicodedata
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Annotated
 from uuid import UUID
@@ -14,6 +16,7 @@ from event_protocol.names import UtcTime
 MAX_COMMENT_CHARACTERS = 4000
 MAX_CONTACT_CHARACTERS = 200
 AMENDABLE_FOR_S = 120  # the first tap counts and can be changed for two minutes
+_LOWEST_CONTENT_RATING = 3
 
 
 class ComplaintReason(StrEnum):
@@ -49,6 +52,18 @@ class FeedbackContent(WireModel):
     survey: dict[SurveyItem, SurveyAnswer] = Field(default_factory=dict)
     session_id: UUID | None = None
     receipt_hash: str | None = Field(default=None, max_length=128)
+
+
+def is_complaint(rating: int | None, reasons: Sequence[ComplaintReason]) -> bool:
+    """Any reason given, or one of the two lowest ratings."""
+    return bool(reasons) or (rating is not None and rating < _LOWEST_CONTENT_RATING)
+
+
+def clean_text(text: str) -> str:
+    """Composed letters, Unix line ends, no control characters (PostgreSQL refuses U+0000)."""
+    composed = unicodedata.normalize("NFC", text.replace("\r\n", "\n"))
+    kept = (c for c in composed if c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cs"))
+    return "".join(kept).strip()
 
 
 def make_salt() -> str:

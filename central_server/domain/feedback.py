@@ -13,11 +13,15 @@ from typing import Any
 
 from central_server.domain.flags import Flag, Place, raise_flag
 from central_server.domain.rules import ComplaintRule, RuleSet, Severity
-from event_protocol.feedback import AMENDABLE_FOR_S, ComplaintReason, FeedbackContent
+from event_protocol.feedback import (
+    AMENDABLE_FOR_S,
+    ComplaintReason,
+    FeedbackContent,
+    is_complaint,
+)
 
 MATCH_AFTER = timedelta(minutes=3)  # an ended session is still meant for so long
 _AMENDABLE_FOR = timedelta(seconds=AMENDABLE_FOR_S)
-_LOWEST_CONTENT_RATING = 3
 _GRAVITY = {Severity.MINOR: 0, Severity.MAJOR: 1, Severity.CRITICAL: 2}
 
 
@@ -65,11 +69,6 @@ class Opened:
     def is_complaint(self) -> bool:
         """Whether it is one as it stands."""
         return is_complaint(self.content.rating, self.content.reasons)
-
-
-def is_complaint(rating: int | None, reasons: Sequence[ComplaintReason]) -> bool:
-    """Any reason given, or one of the two lowest ratings."""
-    return bool(reasons) or (rating is not None and rating < _LOWEST_CONTENT_RATING)
 
 
 def fold_versions(versions: Sequence[FeedbackContent]) -> Opened:

@@ -1,15 +1,15 @@
 """What may follow a first tap, made fit to be kept, and joined to what was said before."""
 
-import unicodedata
 from dataclasses import dataclass, replace
 
 from central_server.domain.errors import InvalidError
-from central_server.domain.feedback import is_complaint
 from event_protocol.feedback import (
     MAX_COMMENT_CHARACTERS,
     MAX_CONTACT_CHARACTERS,
     ComplaintReason,
     FeedbackContent,
+    clean_text,
+    is_complaint,
     make_salt,
 )
 
@@ -73,13 +73,6 @@ def check(details: Details) -> Details:
         raise InvalidError("feedback.contact_too_long", limit=MAX_CONTACT_CHARACTERS)
     reasons = tuple(sorted(set(details.reasons)))
     return replace(details, reasons=reasons, comment=comment, contact=contact)
-
-
-def clean_text(text: str) -> str:
-    """Composed letters, Unix line ends, no control characters (PostgreSQL refuses U+0000)."""
-    composed = unicodedata.normalize("NFC", text.replace("\r\n", "\n"))
-    kept = (c for c in composed if c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cs"))
-    return "".join(kept).strip()
 
 
 def _clean(text: str | None) -> str | None:

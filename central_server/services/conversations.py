@@ -10,7 +10,6 @@ from uuid import UUID
 from sqlmodel import Session
 
 from central_server.domain.errors import InvalidError, NotFoundError
-from central_server.domain.feedback_details import clean_text
 from central_server.domain.permissions import UnitScope, Viewer, require_in
 from central_server.domain.server_log import MessageWritten
 from central_server.services import projector
@@ -21,6 +20,7 @@ from central_server.storage.tables import FeedbackRow
 from event_protocol.feedback import (
     MAX_COMMENT_CHARACTERS,
     FeedbackContent,
+    clean_text,
     content_digest,
     make_salt,
 )

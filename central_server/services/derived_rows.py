@@ -8,6 +8,7 @@ from central_server.domain.desk_state import DeskDay
 from central_server.domain.feedback import Matched, Opened
 from central_server.domain.flags import REGISTRY, Flag, Place
 from central_server.domain.sessions import Session, figures
+from event_protocol.feedback import clean_text
 
 Row = dict[str, Any]
 # What a decision changes; deriving a flag again leaves it.
@@ -33,7 +34,7 @@ def session_row(session: Session, desk: str, place: Place) -> Row:
         "officer_absent_s": known.officer_absent_s,
         "unobserved_s": known.unobserved_s,
         "certainty": known.certainty,
-        "slip": session.slip,
+        "slip": _storable(session.slip),
         "clock_suspect": session.clock_suspect,
     }
 
@@ -107,8 +108,8 @@ def feedback_row(
         "exact_at": content.at if content and is_pending else None,
         "rating": content and content.rating,
         "reasons": [reason.value for reason in content.reasons] if content else [],
-        "comment": content and content.comment,
-        "contact": content and content.contact,
+        "comment": _storable(content.comment if content else None),
+        "contact": _storable(content.contact if content else None),
         "survey": dict(content.survey) if content else {},
         "match": matched.match.value,
         "session_id": matched.session_id if is_complaint else None,
@@ -117,3 +118,8 @@ def feedback_row(
         "receipt_hash": content and content.receipt_hash,
         "unreadable": unreadable,
     }
+
+
+def _storable(text: str | None) -> str | None:
+    """What a citizen shows or types must not hold up a desk: PostgreSQL refuses U+0000."""
+    return None if text is None else clean_text(text)

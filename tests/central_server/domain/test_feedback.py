@@ -15,7 +15,6 @@ from central_server.domain.feedback import (
     complaint_flag,
     fold_versions,
     gravest,
-    is_complaint,
     match,
 )
 from central_server.domain.flags import Flag, Place
@@ -32,24 +31,6 @@ def said(
 ) -> FeedbackContent:
     at = AT + timedelta(seconds=after_s)
     return FeedbackContent(salt="0" * 32, at=at, rating=rating, reasons=reasons, **words)
-
-
-@pytest.mark.parametrize(
-    ("rating", "reasons", "expected"),
-    [
-        (1, (), True),
-        (2, (), True),
-        (3, (), False),
-        (5, (), False),
-        (None, (), False),
-        (5, (OTHER,), True),
-        (None, (OTHER,), True),
-    ],
-)
-def test_complaint(
-    rating: int | None, reasons: tuple[ComplaintReason, ...], expected: bool
-) -> None:
-    assert is_complaint(rating, reasons) is expected
 
 
 def test_the_rating_can_be_changed_for_two_minutes() -> None:

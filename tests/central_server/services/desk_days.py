@@ -32,6 +32,8 @@ from event_protocol.events import (
     PresenceObserved,
     PresenceObservedEvent,
     PresenceState,
+    SlipScanned,
+    SlipScannedEvent,
     ZoneRole,
 )
 from event_protocol.feedback import FeedbackContent, content_digest, make_salt
@@ -137,6 +139,13 @@ class DeskChain(EdgeChain):
                 data=data,
                 sealed=seal(content, self.sealing_key),
             )
+        )
+
+    def slip(self, at: float, text: str) -> "DeskChain":
+        """An appointment slip is shown to the camera."""
+        envelope = self._envelope(None, minute(at))
+        return self._say(
+            SlipScannedEvent(**envelope, subject=self.desk, data=SlipScanned(text=text))
         )
 
     def empty_desk(self, at: float = 0) -> "DeskChain":

@@ -147,6 +147,18 @@ def test_a_complaint_keeps_its_session(server: ServerContext) -> None:
     assert flag.begin == minute(0)  # the quarter of an hour alone
 
 
+def test_no_text_of_a_citizen_holds_up_the_desk(server: ServerContext) -> None:
+    """PostgreSQL refuses U+0000; anybody may show a code that holds one."""
+    chain, visit = DeskChain(server).empty_desk(), UUID(int=7)
+    chain.zone(5, OCCUPIED, session=visit).slip(6, "H48\x00-0012")
+    told = chain.rate(6, 1, comment="chậm\x00", contact="\x00")
+    deliver(server, chain.zone(9, EMPTY).said)
+    with server.database.reading() as db:
+        session = db.get_one(SessionRow, str(visit))
+    assert (session.slip, session.ended_at) == ("H48-0012", minute(9))
+    assert feedback_of(server, told).comment == "chậm"
+
+
 def test_what_cannot_be_opened_is_a_row_with_its_reason(server: ServerContext) -> None:
     chain = DeskChain(server).empty_desk()
     told = chain.rate(6, 1)
