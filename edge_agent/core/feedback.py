@@ -5,7 +5,7 @@ whole content, so that the newest one stands alone.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -17,9 +17,13 @@ from event_protocol.feedback import (
     MAX_CONTACT_CHARACTERS,
     ComplaintReason,
     FeedbackContent,
+    clean_text,
     content_digest,
+    is_complaint,
+    make_salt,
 )
 from event_protocol.names import DeskId
+from event_protocol.receipt_codes import hash_code, write_code
 from event_protocol.sealing import seal
 
 AMENDABLE_FOR = timedelta(seconds=AMENDABLE_FOR_S)
@@ -27,15 +31,40 @@ AMENDABLE_FOR = timedelta(seconds=AMENDABLE_FOR_S)
 
 @dataclass(frozen=True, slots=True)
 class GivenFeedback:
-    """One feedback as long as it can still be amended; lives in memory only."""
+    """One feedback as long as it can still be amended; lives in memory only.
+
+    `receipt_code` lets whoever complains follow up. It is random: made of anything that the box
+    keeps, it would open the conversation to whoever holds the box.
+    """
 
     event_id: UUID
     desk: DeskId
     content: FeedbackContent
+    receipt_code: str | None = None
 
     def may_amend(self, at: datetime) -> bool:
         """Whether the two minutes after the first tap still run."""
         return at - self.content.at <= AMENDABLE_FOR
+
+    def with_receipt(self, secret: bytes) -> "GivenFeedback":
+        """With a code made of 15 random bytes if this is a complaint and has none yet; 50 ms."""
+        content = self.content
+        if self.receipt_code is not None or not is_complaint(content.rating, content.reasons):
+            return self
+        code = write_code(secret)
+        hashed = content.model_copy(update={"receipt_hash": hash_code(code)})
+        return replace(self, content=hashed, receipt_code=code)
+
+    def amended(self, words: "Words") -> "GivenFeedback":
+        """The whole content after an amendment; time, session and receipt stay the first tap's."""
+        changed = {
+            "salt": make_salt(),
+            "rating": words.rating or self.content.rating,
+            "reasons": words.reasons,
+            "comment": words.comment,
+            "contact": words.contact,
+        }
+        return replace(self, content=self.content.model_copy(update=changed))
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,28 +83,14 @@ def read_words(rating: str, reasons: Iterable[str], comment: str, contact: str) 
     return Words(
         rating=int(rating) if rating in {"1", "2", "3", "4", "5"} else None,
         reasons=tuple(ComplaintReason(r) for r in dict.fromkeys(reasons) if r in known),
-        comment=comment.strip()[:MAX_COMMENT_CHARACTERS] or None,
-        contact=contact.strip()[:MAX_CONTACT_CHARACTERS] or None,
+        comment=clean_text(comment)[:MAX_COMMENT_CHARACTERS] or None,
+        contact=clean_text(contact)[:MAX_CONTACT_CHARACTERS] or None,
     )
 
 
-def rate(rating: int, at: datetime, session_id: UUID | None, salt: str) -> FeedbackContent:
+def rate(rating: int, at: datetime, session_id: UUID | None) -> FeedbackContent:
     """The content of one tap or one card: `rating` 1 (very dissatisfied) to 5."""
-    return FeedbackContent(salt=salt, at=at, rating=rating, session_id=session_id)
-
-
-def amend(first: FeedbackContent, words: Words, salt: str) -> FeedbackContent:
-    """The whole content after an amendment; time and session stay those of the first tap."""
-    return FeedbackContent(
-        salt=salt,
-        at=first.at,
-        rating=words.rating or first.rating,
-        reasons=words.reasons,
-        comment=words.comment,
-        contact=words.contact,
-        survey=first.survey,
-        session_id=first.session_id,
-    )
+    return FeedbackContent(salt=make_salt(), at=at, rating=rating, session_id=session_id)
 
 
 def submit_statement(

@@ -105,13 +105,14 @@ class Outbox:
     ) -> list[UUID]:
         """Store statements as events, with the trackers' state, in one transaction; their ids.
 
-        `event_id` is the id of a single feedback statement: stored once however often it comes.
+        `event_id` is the id of a single feedback statement: stored once however often it comes,
+        and not among the ids if it is known.
         Raises `OutboxError`, and then nothing at all was written.
         """
         with self._lock:
             with self._transaction():
                 if event_id is not None and self._has(event_id):
-                    return [event_id]
+                    return []
                 tip, events = chain(
                     self._tip,
                     statements,

@@ -4,9 +4,9 @@ Works with no network and no script. Content lives in memory for two minutes so 
 amended, and is sealed before it is given on.
 """
 
+import secrets
 import threading
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime
 from typing import Annotated
 from urllib.parse import quote
@@ -18,18 +18,17 @@ from fastapi.responses import RedirectResponse
 from edge_agent.core.feedback import (
     AMENDABLE_FOR,
     GivenFeedback,
-    amend,
     rate,
     read_words,
 )
 from edge_agent.http.form_tokens import make_form_token, read_form_token, sign_id
 from edge_agent.http.pages import language_of, page
 from edge_agent.http.parts import Desks, NotSavedError
+from edge_agent.http.qr_pictures import draw_code
 from event_protocol.feedback import (
     MAX_COMMENT_CHARACTERS,
     MAX_CONTACT_CHARACTERS,
     ComplaintReason,
-    make_salt,
 )
 from event_protocol.messages import DeskConfiguration
 
@@ -72,6 +71,7 @@ class KioskPages:
         self._desks = desks
         self._now = now
         self._recent = RecentFeedback()
+        self._saving = threading.Lock()  # one form posted twice at once is one tap
 
     def list_desks(self, request: Request) -> Response:
         """All desks; the page itself if there is only one."""
@@ -100,17 +100,27 @@ class KioskPages:
             # Not our form, or no face touched: ask again, with a new form.
             token = make_form_token(desk.desk, self._desks.form_key)
             return self._faces(request, desk, token, problem="kiosk.try_again", status=400)
-        at = self._now()
-        if self._recent.find(event_id, at) is None:
-            session = self._desks.current_session(desk.desk, at)
-            content = rate(words.rating, at, session, make_salt())
-            given = GivenFeedback(event_id, desk.desk, content)
-            try:
-                self._desks.submit(given)
-            except NotSavedError:
-                return self._faces(request, desk, form, problem="kiosk.not_saved", status=503)
-            self._recent.remember(given, at)
+        try:
+            is_known_here = self._save_tap(desk, event_id, words.rating)
+        except NotSavedError:
+            return self._faces(request, desk, form, problem="kiosk.not_saved", status=503)
+        if not is_known_here:
+            return self._thanks(request, desk, None, problem="kiosk.counted_before", status=409)
         return _redirect(request, f"/kiosk/{desk.desk}/thanks?form={quote(form)}")
+
+    def _save_tap(self, desk: DeskConfiguration, event_id: UUID, rating: int) -> bool:
+        """`False` if the form counted so long ago that what it said is not in memory any more."""
+        with self._saving:
+            at = self._now()
+            if self._recent.find(event_id, at) is not None:
+                return True
+            content = rate(rating, at, self._desks.current_session(desk.desk, at))
+            given = GivenFeedback(event_id, desk.desk, content)
+            given = given.with_receipt(secrets.token_bytes(15))
+            is_new = self._desks.submit(given)
+            if is_new:
+                self._recent.remember(given, at)
+            return is_new
 
     def show_thanks(
         self, request: Request, name: str, form: str = "", saved: bool = False
@@ -132,18 +142,22 @@ class KioskPages:
     ) -> Response:
         """Save the whole new content beside the first tap."""
         desk = find_desk(self._desks, name)
-        given = self._find_given(desk, form)
         event_id = read_form_token(desk.desk, amendment, self._desks.form_key)
-        if given is None or event_id is None:
-            return self._thanks(request, desk, None, problem="kiosk.too_late", status=410)
         words = read_words(rating, reason or (), comment, contact)
-        amended = replace(given, content=amend(given.content, words, make_salt()))
-        try:
-            self._desks.amend(given, event_id, amended.content)
-        except NotSavedError:
-            # The form shows again what was typed.
-            return self._thanks(request, desk, amended, problem="kiosk.not_saved_more", status=503)
-        self._recent.remember(amended, self._now())
+        with self._saving:
+            given = self._find_given(desk, form)
+            if given is None or event_id is None:
+                return self._thanks(request, desk, None, problem="kiosk.too_late", status=410)
+            typed = given.amended(words)
+            try:
+                amended = typed.with_receipt(secrets.token_bytes(15))
+                if self._desks.amend(amended, event_id):
+                    self._recent.remember(amended, self._now())
+            except NotSavedError:
+                # The form shows again what was typed, and no code that nobody stored.
+                return self._thanks(
+                    request, desk, typed, problem="kiosk.not_saved_more", status=503
+                )
         return _redirect(request, f"/kiosk/{desk.desk}/thanks?form={quote(form)}&saved=1")
 
     def _find_given(self, desk: DeskConfiguration, form: str) -> GivenFeedback | None:
@@ -192,10 +206,17 @@ class KioskPages:
             reasons=REASONS,
             is_amended=is_amended,
             problem=problem,
+            receipt=self._receipt(given),
             leave_after_s=int(AMENDABLE_FOR.total_seconds()) if given else 20,
             max_comment=MAX_COMMENT_CHARACTERS,
             max_contact=MAX_CONTACT_CHARACTERS,
         )
+
+    def _receipt(self, given: GivenFeedback | None) -> dict[str, str] | None:
+        if given is None or given.receipt_code is None:
+            return None
+        address = f"{self._desks.public_url.rstrip('/')}/receipt"
+        return {"code": given.receipt_code, "qr": draw_code(given.receipt_code), "at": address}
 
 
 def make_kiosk_router(desks: Desks, now: Callable[[], datetime]) -> APIRouter:

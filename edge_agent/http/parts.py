@@ -8,7 +8,6 @@ from uuid import UUID
 from edge_agent.core.desk_zones import Zone
 from edge_agent.core.feedback import GivenFeedback
 from event_protocol.events import CameraState, PresenceState
-from event_protocol.feedback import FeedbackContent
 from event_protocol.messages import DeskConfiguration
 from event_protocol.names import DeskId
 
@@ -51,12 +50,12 @@ class Desks(Protocol):
         """`at` by the server's clock, which is the one that judges a code's age."""
         ...
 
-    def submit(self, given: GivenFeedback) -> None:
-        """Seal and store a first tap, once for each id; raises `NotSavedError`."""
+    def submit(self, given: GivenFeedback) -> bool:
+        """Seal and store a first tap; `False` if its id is known. Raises `NotSavedError`."""
         ...
 
-    def amend(self, first: GivenFeedback, event_id: UUID, content: FeedbackContent) -> None:
-        """Seal and store the new content; raises `NotSavedError`."""
+    def amend(self, amended: GivenFeedback, event_id: UUID) -> bool:
+        """Seal and store a first tap's new content, likewise."""
         ...
 
 

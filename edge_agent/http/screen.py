@@ -1,16 +1,15 @@
 """The desk's screen: a QR code that changes all the time and names the visit it was shown in."""
 
-import io
 import secrets
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-import segno
 from fastapi import APIRouter, Request, Response
 
 from edge_agent.http.kiosk import find_desk
 from edge_agent.http.pages import page
 from edge_agent.http.parts import Desks
+from edge_agent.http.qr_pictures import draw_code
 from event_protocol.messages import DeskConfiguration
 from event_protocol.tokens import RatingToken, make_token
 
@@ -49,20 +48,3 @@ def rating_address(desks: Desks, desk: DeskConfiguration, at: datetime) -> str:
     )
     text = make_token(token, bytes.fromhex(desk.token_key))
     return f"{desks.public_url.rstrip('/')}/r/{desk.desk}?t={text}"
-
-
-def draw_code(address: str) -> str:
-    """The QR code as SVG to stand inside a page, black on white in every theme."""
-    picture = io.BytesIO()
-    segno.make(address, error="m", micro=False).save(
-        picture,
-        kind="svg",
-        xmldecl=False,
-        omitsize=True,
-        border=4,
-        dark="#000",
-        light="#fff",
-        svgclass="qr",
-        lineclass=None,
-    )
-    return picture.getvalue().decode()

@@ -13,7 +13,6 @@ from edge_agent.delivery.outbox import Outbox
 from edge_agent.delivery.outbox_database import OutboxError
 from edge_agent.http.parts import NotSavedError
 from event_protocol.events import FeedbackChannel
-from event_protocol.feedback import FeedbackContent, make_salt
 from event_protocol.messages import DeskConfiguration, DeviceConfiguration
 from event_protocol.names import DeskId
 
@@ -65,23 +64,27 @@ class DeskFeedback:
         offset_ms = self._outbox.clock_offset_ms if self._outbox is not None else None
         return at + timedelta(milliseconds=offset_ms or 0)
 
-    def submit(self, given: GivenFeedback) -> None:
-        """Seal and store a first tap."""
+    def submit(self, given: GivenFeedback) -> bool:
+        """Seal and store a first tap; `False` if one of that id is stored already."""
         sealed = submit_statement(
             given.desk, FeedbackChannel.KIOSK, given.content, self._sealing_key
         )
-        self._append(sealed, given.event_id)
+        return self._append(sealed, given.event_id)
 
-    def amend(self, first: GivenFeedback, event_id: UUID, content: FeedbackContent) -> None:
-        """Seal and store the new content."""
+    def amend(self, amended: GivenFeedback, event_id: UUID) -> bool:
+        """Seal and store the new content; `False` if one of that id is stored already."""
         sealed = amend_statement(
-            first.desk, FeedbackChannel.KIOSK, content, first.event_id, self._sealing_key
+            amended.desk,
+            FeedbackChannel.KIOSK,
+            amended.content,
+            amended.event_id,
+            self._sealing_key,
         )
-        self._append(sealed, event_id)
+        return self._append(sealed, event_id)
 
     def seal_card(self, card: CardRating) -> Statement:
         """The sealed statement of a rating card that was shown to the camera."""
-        content = rate(card.rating, card.at, card.session_id, make_salt())
+        content = rate(card.rating, card.at, card.session_id)
         return submit_statement(card.desk, FeedbackChannel.CARD, content, self._sealing_key)
 
     @property
@@ -90,10 +93,10 @@ class DeskFeedback:
             raise NotSavedError("not paired")
         return bytes.fromhex(self._configuration.sealing_public_key)
 
-    def _append(self, statement: Statement, event_id: UUID) -> None:
+    def _append(self, statement: Statement, event_id: UUID) -> bool:
         if self._outbox is None:
             raise NotSavedError("not paired")
         try:
-            self._outbox.append([statement], event_id=event_id)
+            return bool(self._outbox.append([statement], event_id=event_id))
         except OutboxError as error:
             raise NotSavedError(str(error)) from error

@@ -1,12 +1,14 @@
 """One tap is a complete answer; it is sealed, counted once, and can be amended for two minutes."""
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 from uuid import UUID
 
 import pytest
 
 from event_protocol.events import FeedbackAmended, FeedbackSubmitted
 from event_protocol.feedback import ComplaintReason
+from event_protocol.receipt_codes import hash_code
 from tests.edge_agent.http.conftest import SESSION, Box
 from tests.processes.full_disk import no_file_grows_beyond
 
@@ -31,6 +33,11 @@ def amend(box: Box, thanks: str, **fields: str | list[str]) -> int:
     page = box.client.get(thanks).text
     form = {"form": field(page, "form"), "amendment": field(page, "amendment"), **fields}
     return int(box.client.post("/kiosk/desk-1/amend", data=form).status_code)
+
+
+def receipt_on(page: str) -> str | None:
+    match = re.search(r"<output>([A-Z2-7-]{29})</output>", page)
+    return match and match[1]
 
 
 def test_five_faces_with_words_and_no_script(box: Box) -> None:
@@ -72,8 +79,21 @@ def test_a_form_posted_twice_counts_once_also_after_two_minutes(box: Box) -> Non
     form = field(box.client.get(FACES).text, "form")
     assert tap(box, "1", form) == tap(box, "1", form)
     box.pass_time(600)
-    tap(box, "5", form)
+    late = box.client.post(FACES, data={"form": form, "rating": "5"})
+    assert late.status_code == 409
+    assert "lần chạm đầu tiên được giữ nguyên" in late.text
+    assert "<form" not in late.text, "what no longer is in memory can't be amended"
     assert [content.rating for content in box.contents()] == [1]
+
+
+def test_a_form_posted_twice_at_once_counts_once(box: Box) -> None:
+    form = field(box.client.get(FACES).text, "form")
+    with ThreadPoolExecutor(8) as people:
+        thanks = set(people.map(lambda rating: tap(box, rating, form), "12121212"))
+    page = box.client.get(thanks.pop()).text
+    (content,) = box.contents()
+    assert f'value="{content.rating}" checked' in page
+    assert content.receipt_hash == hash_code(receipt_on(page) or "")
 
 
 @pytest.mark.parametrize(
@@ -113,6 +133,40 @@ def test_an_amendment_repeats_everything_and_names_the_first_event(box: Box) -> 
     assert "&lt;script&gt;alert(1)" in shown
 
 
+@pytest.mark.parametrize(("rating", "has_one"), [("1", True), ("2", True), ("3", False)])
+def test_a_complaint_has_a_receipt_of_which_only_the_hash_is_kept(
+    box: Box, rating: str, has_one: bool
+) -> None:
+    page = box.client.get(tap(box, rating)).text
+    code = receipt_on(page)
+    assert (code is not None) is has_one
+    assert box.contents()[0].receipt_hash == (hash_code(code) if code else None)
+    assert ("http://127.0.0.1:8000/receipt" in page) is has_one
+    assert page.count('class="qr"') == has_one
+
+
+def test_a_receipt_stays_the_same_and_comes_with_the_first_reason(box: Box) -> None:
+    thanks = tap(box, "5")
+    amend(box, thanks, reason="asked_for_money")
+    code = receipt_on(box.client.get(thanks).text)
+    assert code is not None
+    amend(box, thanks, rating="4")
+    assert receipt_on(box.client.get(thanks).text) == code
+    hashes = [content.receipt_hash for content in box.contents()]
+    assert hashes == [None, hash_code(code), hash_code(code)]
+
+
+def test_no_code_is_shown_that_nobody_stored(box: Box) -> None:
+    thanks = tap(box, "5")
+    page = box.client.get(thanks).text
+    form = {"form": field(page, "form"), "amendment": field(page, "amendment"), "reason": "other"}
+    with no_file_grows_beyond(0):
+        refused = box.client.post("/kiosk/desk-1/amend", data=form)
+    assert refused.status_code == 503
+    assert 'value="other" checked' in refused.text
+    assert receipt_on(refused.text) is None
+
+
 def test_after_two_minutes_an_amendment_is_refused_and_the_tap_stays(box: Box) -> None:
     thanks = tap(box)
     page = box.client.get(thanks).text
@@ -132,18 +186,23 @@ def test_an_amendment_posted_twice_counts_once(box: Box) -> None:
     for _ in range(2):
         assert box.client.post("/kiosk/desk-1/amend", data=form).status_code == 303
     assert len(box.events()) == 2
+    box.client.post("/kiosk/desk-1/amend", data={**form, "comment": "y"})
+    assert len(box.events()) == 2
+    assert ">x</textarea>" in box.client.get(thanks).text, "what counted is shown"
 
 
 def test_a_long_comment_is_cut_and_a_huge_one_refused(box: Box) -> None:
     thanks = tap(box)
     assert amend(box, thanks, comment="ơ" * 5000) == 303
     assert box.contents()[-1].comment == "ơ" * 4000
+    amend(box, thanks, comment="\x01\x00" + '"' * 5000, contact="\x02" * 500)
+    assert (box.contents()[-1].comment, box.contents()[-1].contact) == ('"' * 4000, None)
     assert amend(box, thanks, comment="x" * 1_000_000) == 413
     huge = box.client.post("/kiosk/desk-1/amend", data={"comment": "x" * 1_000_000})
     assert "vẫn được lưu" in huge.text
     assert "default-src 'none'" in huge.headers["content-security-policy"]
     assert 'href="/kiosk/desk-1"' in huge.text
-    assert len(box.events()) == 2
+    assert len(box.events()) == 3
 
 
 def test_unknown_desk(box: Box) -> None:
