@@ -126,7 +126,8 @@ def _tell(request: Request, prepared: Prepared, pin: str) -> None:
     server, agent = f"http://127.0.0.1:{request.port}", f"http://127.0.0.1:{request.kiosk_port}"
     desk = DESKS[0]
     _say(f"\n  Inspectors, chiefs, administrators   {server}/")
-    _say(f"  Citizen's phone                      {server}/r/{desk}   (from home: {server}/r)")
+    _say(f"  Citizen's phone                      {server}/r/{desk}")
+    _say(f"  Citizen at home                      {server}/r")
     _say(f"  Citizen's receipt                    {server}/receipt")
     _say(f"  Kiosk at the desk                    {agent}/kiosk/{desk}")
     _say(f"  Screen at the desk                   {agent}/screen/{desk}")
