@@ -5,6 +5,7 @@ gives the same flag. Its facts let an inspector check every figure: which event 
 threshold, when it was first proven and what was measured.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -14,6 +15,8 @@ from central_server.domain.calendars import Calendar
 from central_server.domain.rules import RuleSet, Severity, TimedRule
 
 _NAMESPACE = uuid5(NAMESPACE_URL, "urn:onestop:flag")
+# Places in logs where feedback stands too: by their distances complaints could be counted.
+_PLACES_IN_LOGS = frozenset({"log_sequence", "began_with"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +113,13 @@ def raise_flag(
         facts=facts,
         session_id=session_id,
     )
+
+
+def visible_facts(facts: Mapping[str, Any], *, inspection: bool) -> dict[str, Any]:
+    """A flag's facts without those that the unit's own chain may not know."""
+    return {
+        name: value for name, value in facts.items() if inspection or name not in _PLACES_IN_LOGS
+    }
 
 
 @dataclass(slots=True)

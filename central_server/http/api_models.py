@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, PlainSerializer
 
+from central_server.domain.flags import visible_facts
 from central_server.storage.device_lists import DeviceView, health_of
 from central_server.storage.tables import DeskRow, FlagRow, SessionRow, UnitRow
 
@@ -100,9 +101,9 @@ class FlagOut(BaseModel):
         flag = cls.model_validate(row, from_attributes=True)
         if inspection:
             return flag
-        return flag.model_copy(
-            update={"taken_by": None, "decided_at": None, "decision_reason": None}
-        )
+        facts = visible_facts(row.facts, inspection=False)
+        nobody = {"taken_by": None, "decided_at": None, "decision_reason": None}
+        return flag.model_copy(update={"facts": facts, **nobody})
 
 
 class FlagList(BaseModel):

@@ -11,7 +11,7 @@ from central_server.domain.permissions import FlagScope, Permission
 from central_server.http.dependencies import GUARDED, CurrentVisit, Visit
 from central_server.http.filters import Cursor, Flags, flag_cursor, read_flag_cursor
 from central_server.http.login import own_path
-from central_server.services import conversations, flag_pages
+from central_server.services import conversations, feed_places, flag_pages
 from central_server.services import flags as flag_service
 from central_server.storage import flag_lists, unit_lists
 from central_server.storage.tables import FlagRow
@@ -22,7 +22,7 @@ _PAGE = 50
 
 @router.get("")
 def list_flags(visit: CurrentVisit, flags: Flags, cursor: Cursor = "") -> HTMLResponse:
-    """Flags by severity and age; all filters stand in the address."""
+    """Flags by severity, the newest first; all filters stand in the address."""
     scope, wanted = flags.scope(visit), flags.filter()
     with visit.context.database.reading() as db:
         # Read before the rows: a change in between is told twice rather than never.
@@ -39,7 +39,7 @@ def list_flags(visit: CurrentVisit, flags: Flags, cursor: Cursor = "") -> HTMLRe
         counts=counts,
         names=names,
         query=flags,
-        feed=feed,
+        feed=feed_places.write_place(feed, visit.context.keys.pepper),
         inspection=scope.inspection,
         rules=flag_pages.rules_for(scope),
         next_cursor=flag_cursor(flag_lists.place_of(page[-1])) if more else None,
@@ -52,6 +52,7 @@ def list_flags(visit: CurrentVisit, flags: Flags, cursor: Cursor = "") -> HTMLRe
 def show_flag(visit: CurrentVisit, flag_id: UUID) -> HTMLResponse:
     """What rule, which facts, the session's timeline, the desk's last weeks, the actions."""
     sees_feedback = visit.viewer.may(Permission.SEE_FEEDBACK)
+    inspection = visit.flag_scope().inspection
     detail = flag_pages.read_flag(
         visit.context, visit.flag_scope(), str(flag_id), sees_feedback=sees_feedback
     )
@@ -63,8 +64,8 @@ def show_flag(visit: CurrentVisit, flag_id: UUID) -> HTMLResponse:
         "flags/detail.html",
         detail=detail,
         flag=detail.flag,
-        facts=flag_pages.facts_of(detail.flag),
-        inspection=visit.flag_scope().inspection,
+        facts=flag_pages.facts_of(detail.flag, inspection=inspection),
+        inspection=inspection,
         may_decide=visit.viewer.may(Permission.DECIDE_FLAGS),
         maximum=flag_service.MAX_REASON_CHARACTERS,
         may_see_session=visit.viewer.may(Permission.SEE_SESSIONS),

@@ -12,7 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from central_server.domain.permissions import Permission
 from central_server.http.dependencies import COOKIE, CurrentVisit, Visit
 from central_server.http.filters import FlagQuery, Flags
-from central_server.services import accounts
+from central_server.services import accounts, feed_places
 from central_server.storage import flag_lists, unit_lists
 from web.pages import render
 
@@ -21,6 +21,7 @@ router = APIRouter(prefix="/flags", include_in_schema=False)
 POLL_S = 0.25  # an event is to be seen within a second
 _ALIVE_EVERY = 40  # polls: proxies cut lines that are silent for longer; log-outs are noticed
 _CHANGES_AT_ONCE = 200
+_LONGEST_PLACE = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,19 +35,21 @@ async def stream(
     request: Request,
     visit: CurrentVisit,
     flags: Flags,
-    after: Annotated[int, Query(ge=0)] = 0,
-    last_event_id: Annotated[int | None, Header()] = None,
+    after: Annotated[str, Query(max_length=_LONGEST_PLACE)] = "",
+    last_event_id: Annotated[str, Header(max_length=_LONGEST_PLACE)] = "",
 ) -> StreamingResponse:
     """Rows of the list as they change; `gone` names one that the filters no longer hold."""
     flags.scope(visit)  # who may see no flag finds no stream
     token = request.cookies.get(COOKIE, "")
-    messages = _follow(visit, flags, token, last_event_id or after)
+    place = last_event_id or after
+    number = feed_places.read_place(place, visit.context.keys.pepper) if place else 0
+    messages = _follow(visit, flags, token, number)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     return StreamingResponse(messages, media_type="text/event-stream", headers=headers)
 
 
 async def _follow(visit: Visit, flags: FlagQuery, token: str, after: int) -> AsyncIterator[str]:
-    """Until the browser leaves or the log-in ends."""
+    """Until the browser leaves, or the log-in ends or no longer sees the same."""
     yield "retry: 2000\n\n"
     polls = 0
     while True:
@@ -59,12 +62,17 @@ async def _follow(visit: Visit, flags: FlagQuery, token: str, after: int) -> Asy
             if await run_in_threadpool(_has_ended, visit, token):
                 yield "event: ended\ndata:\n\n"
                 return
-            yield f"id: {after}\nevent: alive\ndata:\n\n"
+            yield _message("alive", "", _place(visit, after))
         await asyncio.sleep(POLL_S)
 
 
 def _has_ended(visit: Visit, token: str) -> bool:
-    return accounts.find_login(visit.context, token, is_use=False) is None
+    login = accounts.find_login(visit.context, token, is_use=False)
+    return login is None or login.viewer != visit.viewer  # another role or unit: another scope
+
+
+def _place(visit: Visit, number: int) -> str:
+    return feed_places.write_place(number, visit.context.keys.pepper)
 
 
 def _read_changes(visit: Visit, flags: FlagQuery, after: int) -> _Changes:
@@ -88,10 +96,11 @@ def _read_changes(visit: Visit, flags: FlagQuery, after: int) -> _Changes:
         )
         for flag in listed
     ]
-    messages = [_message("flag", row, through) for row in rows]
-    return _Changes(through, messages + [_message("gone", flag, through) for flag in gone])
+    place = _place(visit, through)
+    messages = [_message("flag", row, place) for row in rows]
+    return _Changes(through, messages + [_message("gone", flag, place) for flag in gone])
 
 
-def _message(event: str, data: str, number: int) -> str:
-    lines = "\n".join(f"data: {line}" for line in data.splitlines())
-    return f"id: {number}\nevent: {event}\n{lines}\n\n"
+def _message(event: str, data: str, place: str) -> str:
+    lines = "\n".join(f"data: {line}" for line in data.splitlines() or [""])
+    return f"id: {place}\nevent: {event}\n{lines}\n\n"

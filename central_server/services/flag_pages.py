@@ -7,7 +7,7 @@ from typing import Any
 from sqlmodel import Session
 
 from central_server.domain.errors import NotFoundError
-from central_server.domain.flags import REGISTRY
+from central_server.domain.flags import REGISTRY, visible_facts
 from central_server.domain.permissions import FlagScope
 from central_server.services.context import ServerContext
 from central_server.services.conversations import Message, messages_of
@@ -43,11 +43,11 @@ def rules_for(scope: FlagScope) -> tuple[str, ...]:
     )
 
 
-def facts_of(flag: FlagRow) -> list[tuple[str, Any]]:
-    """The facts by name; what is an instant is one again."""
+def facts_of(flag: FlagRow, *, inspection: bool) -> list[tuple[str, Any]]:
+    """The facts by name, as this side of the house may know them; instants are instants again."""
     return [
         (name, datetime.fromisoformat(value) if name in _INSTANTS else value)
-        for name, value in flag.facts.items()
+        for name, value in visible_facts(flag.facts, inspection=inspection).items()
     ]
 
 

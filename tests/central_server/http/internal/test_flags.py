@@ -7,7 +7,7 @@ from central_server.domain.server_log import FlagDismissed, FlagTaken, Viewed
 from central_server.services.context import ServerContext
 from central_server.storage import server_log
 from tests.central_server.http.internal.conftest import OpenBrowser
-from tests.factories import COMPLAINT_WORDS, make_id
+from tests.factories import COMPLAINT_WORDS, make_flag, make_id
 
 WAIT, COMPLAINT = make_id("wait-commune-a"), make_id("complaint-commune-a")
 GAP = make_id("gap-commune-a")
@@ -151,3 +151,18 @@ def test_the_units_own_chain_does_not_read_why_it_was_dismissed(browser: OpenBro
 
 def test_an_empty_queue_says_what_it_is(browser: OpenBrowser) -> None:
     assert "Không có cảnh báo nào" in browser(Role.INSPECTOR).get("/flags?rule=camera_lost").text
+
+
+def test_the_unit_s_own_chain_sees_no_places_in_logs(
+    browser: OpenBrowser, context: ServerContext
+) -> None:
+    places = {"log_sequence": 4711, "began_with": {"epoch": 1, "sequence": 4712}}
+    flag = make_flag("commune-a", "silent", "device_silent", facts={"threshold_s": 900, **places})
+    with context.database.transaction() as db:
+        db.add(flag)
+    for path in (f"/flags/{make_id('silent')}", f"/api/v1/flags/{make_id('silent')}"):
+        assert "4711" in browser(Role.INSPECTOR).get(path).text
+        chief = browser(Role.SUPERVISOR)
+        theirs = chief.get(path)
+        assert theirs.status_code == 200
+        assert not any(fact in theirs.text for fact in ("4711", "4712", *places))

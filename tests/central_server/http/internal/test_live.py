@@ -13,9 +13,9 @@ from fastapi import FastAPI
 from central_server.domain.permissions import Role
 from central_server.http import live
 from central_server.http.dependencies import COOKIE
-from central_server.services import accounts
+from central_server.services import accounts, feed_places
 from central_server.services.context import ServerContext
-from central_server.storage.tables import FlagFeedRow, FlagRow
+from central_server.storage.tables import FlagFeedRow, FlagRow, UserRow
 from tests.central_server.http.internal.browser import Browser
 from tests.central_server.http.internal.conftest import OpenBrowser
 from tests.factories import NOW, make_flag, make_id
@@ -112,12 +112,38 @@ def test_a_line_that_broke_goes_on_where_it_was(
 ) -> None:
     change(context, make_flag("commune-a", "first"), make_flag("commune-a", "second"))
     cookies = {COOKIE: browser(Role.INSPECTOR).cookies[COOKIE]}
+    pepper = context.keys.pepper
+    word = feed_places.write_place(1, pepper)
     with httpx.stream(
-        "GET", f"{address}/flags/stream", cookies=cookies, headers={"last-event-id": "1"}
+        "GET", f"{address}/flags/stream", cookies=cookies, headers={"last-event-id": word}
     ) as stream:
-        message = "\n".join(next_change(_messages(stream)))
-    assert make_id("second") in message
-    assert "id: 2" in message
+        message = next_change(_messages(stream))
+    assert make_id("second") in "\n".join(message)
+    assert feed_places.read_place(message[0].removeprefix("id: "), pepper) == 2
+
+
+def test_where_a_page_stands_tells_nothing(browser: OpenBrowser, context: ServerContext) -> None:
+    pepper = context.keys.pepper
+    words = [feed_places.write_place(number, pepper) for number in (7, 8, 10**12)]
+    assert len({word[:30] for word in words}) == 3
+    assert len({len(word) for word in words}) == 1
+    page = browser(Role.SUPERVISOR).get("/flags").text
+    word = page.partition("after=")[2].partition('"')[0]
+    assert feed_places.read_place(word, pepper) == 0
+    for forged in ("7", "Ω", words[0][:-8] + words[1][-8:]):
+        answer = browser(Role.SUPERVISOR).get("/flags/stream", params={"after": forged})
+        assert answer.status_code == 422
+
+
+def test_the_stream_ends_when_the_role_changes(
+    address: str, browser: OpenBrowser, context: ServerContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "POLL_S", 0.01)
+    with following(address, browser(Role.INSPECTOR)) as messages:
+        next(messages)
+        with context.database.transaction() as db:
+            db.get_one(UserRow, "inspector-district").role = Role.SUPERVISOR.value
+        assert next(m for m in messages if "event: ended" in m)
 
 
 def test_the_stream_ends_with_the_log_in(
