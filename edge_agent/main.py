@@ -1,4 +1,7 @@
-"""The commands of `edge-agent`: reads the command line and the clock, builds and runs the parts."""
+"""The commands of `edge-agent`: reads the command line and the clock, builds and runs the parts.
+
+Each command imports its own parts: pages and network take a second that `read-qr` need not wait.
+"""
 
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -8,13 +11,6 @@ from uuid import uuid4
 
 import typer
 
-from edge_agent.delivery.identity import Identity, IdentityError
-from edge_agent.runtime.agent import AgentError
-from edge_agent.runtime.analyze import AnalysisError, analyze_video, parse_span
-from edge_agent.runtime.daemon import run_agent
-from edge_agent.runtime.doctor import examine
-from edge_agent.runtime.logs import configure_logs
-from edge_agent.runtime.read_codes import read_images
 from edge_agent.settings import EdgeSettings, SettingsError, load_settings
 
 VERSION = version("onestop-desk-watch")
@@ -42,6 +38,8 @@ def analyze(
     ] = None,
 ) -> None:
     """Run the desk's pipeline on a file, at full speed and by the file's own clock."""
+    from edge_agent.runtime.analyze import AnalysisError, analyze_video, parse_span
+
     try:
         analyze_video(
             video,
@@ -61,6 +59,8 @@ def read_qr(
     images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Still images.")],
 ) -> None:
     """Print one JSON line for each image: the texts of its QR codes."""
+    from edge_agent.runtime.read_codes import read_images
+
     all_readable = True
     for answer in read_images(images):
         typer.echo(answer.to_json())
@@ -93,6 +93,8 @@ def enrol(
     config: ConfigFile = None,
 ) -> None:
     """Trade a pairing code for this box's name and keys, without the wizard."""
+    from edge_agent.delivery.identity import Identity, IdentityError
+
     settings = _load_settings(config)
     try:
         settings.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -105,6 +107,8 @@ def enrol(
 @app.command()
 def doctor(config: ConfigFile = None) -> None:
     """Try every part; say what is wrong and how to mend it. Exit code 1 if anything is."""
+    from edge_agent.runtime.doctor import examine
+
     is_well = True
     for finding in examine(_load_settings(config), _now):
         typer.echo(str(finding))
@@ -113,6 +117,10 @@ def doctor(config: ConfigFile = None) -> None:
 
 
 def _run_daemon(config: Path | None, *, renew_pin: bool) -> None:
+    from edge_agent.runtime.agent import AgentError
+    from edge_agent.runtime.daemon import run_agent
+    from edge_agent.runtime.logs import configure_logs
+
     configure_logs()
     try:
         run_agent(

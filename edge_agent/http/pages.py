@@ -9,6 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from web.pages import choose_language, render
 
 MAX_BODY_BYTES = 256 * 1024  # the longest honest comment, each sign escaped, is under 40 KB
+READ_AT_MOST_BYTES = 16 * 1024 * 1024  # beyond this nobody waits for an answer
 
 # Everything comes from this box, nothing is inline, nobody may frame a page.
 HEADERS = {
@@ -52,31 +53,42 @@ async def add_headers(
 
 
 class BodyLimit:
-    """Ends a request whose body is larger than any honest form, before it is read into memory."""
+    """Answers a body larger than any honest form with a page, and never holds it in memory."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Count the bytes as they come; a length that is announced is refused at once."""
+        """Hand the whole body on, or answer 413; whether a length was announced does not matter."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        announced = dict(scope["headers"]).get(b"content-length", b"0")
-        if announced.isdigit() and int(announced) > MAX_BODY_BYTES:
-            request = Request(scope)
-            back = request.url.path.removesuffix("/amend")
-            answer = page(request, "kiosk/too_large.html", status=413, back=back)
-            await answer(scope, receive, send)
-            return
-        left = MAX_BODY_BYTES
-
-        async def receive_counted() -> Message:
-            nonlocal left
+        body, size, is_whole = bytearray(), 0, False
+        # What is too large is still read, or the browser would not show our answer to it.
+        while not is_whole and size <= READ_AT_MOST_BYTES:
             message = await receive()
-            left -= len(message.get("body", b""))
-            if left < 0:
-                return {"type": "http.disconnect"}
-            return message
+            if message["type"] == "http.disconnect":
+                return
+            part: bytes = message.get("body", b"")
+            size += len(part)
+            if size <= MAX_BODY_BYTES:
+                body += part
+            is_whole = not message.get("more_body", False)
+        if size <= MAX_BODY_BYTES:
+            await self._app(scope, _replay(bytes(body), receive), send)
+            return
+        request = Request(scope)
+        back = request.url.path.removesuffix("/amend")
+        answer = page(request, "kiosk/too_large.html", status=413, back=back)
+        await answer(scope, receive, send)
 
-        await self._app(scope, receive_counted, send)
+
+def _replay(body: bytes, receive: Receive) -> Receive:
+    waiting = [body]
+
+    async def receive_again() -> Message:
+        if not waiting:
+            return await receive()
+        return {"type": "http.request", "body": waiting.pop(), "more_body": False}
+
+    return receive_again

@@ -13,7 +13,7 @@ from edge_agent.runtime.analysis_lines import DESK, START, LineWriter, to_second
 from edge_agent.runtime.pipeline import DeskPipeline
 from edge_agent.runtime.zones_file import read_zones_file
 from edge_agent.vision.frames import Frame, SourceError
-from edge_agent.vision.video_file import VideoFile
+from edge_agent.vision.video_file import DamagedFileError, VideoFile
 
 CAMERA = "camera"
 REPORT_EVERY_S = 60.0  # of the recording
@@ -66,16 +66,17 @@ def _analyze(
     source: VideoFile, pipeline: DeskPipeline, writer: LineWriter, report: Callable[[str], None]
 ) -> None:
     reported_s = 0.0
-    for frame in source.frames():
-        writer.take(pipeline.observe(frame))
-        writer.write_until(pipeline.settled_until(frame.captured_at))
-        at_s = to_seconds(frame.captured_at)
-        if at_s >= reported_s + REPORT_EVERY_S:
-            reported_s = at_s
-            report(f"{at_s:.0f} s of {source.duration_s or at_s:.0f} s analysed")
+    try:
+        for frame in source.frames():
+            writer.take(pipeline.observe(frame))
+            writer.write_until(pipeline.settled_until(frame.captured_at))
+            at_s = to_seconds(frame.captured_at)
+            if at_s >= reported_s + REPORT_EVERY_S:
+                reported_s = at_s
+                report(f"{at_s:.0f} s of {source.duration_s or at_s:.0f} s analysed")
+    except DamagedFileError as error:
+        report(f"{error}; analysed up to there")
     writer.write_all()
-    if source.shortfall is not None:
-        report(f"{source.shortfall}; analysed up to there")
 
 
 def _frames_between(video: Path, span: Span) -> Iterator[Frame]:

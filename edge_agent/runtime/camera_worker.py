@@ -57,6 +57,7 @@ class CameraWorker:
         outbox: Outbox,
         folder: Path,
         now: Callable[[], datetime],
+        max_held: int = MAX_HELD,
     ) -> None:
         self.settings = settings
         self.state: CameraState | None = None
@@ -72,7 +73,8 @@ class CameraWorker:
         self._reference_file = folder / f"reference-{settings.name}.png"
         self._save_reference_at: datetime | None = None
         self._lock = threading.Lock()
-        self._held: deque[Statement] = deque(maxlen=MAX_HELD)
+        self._held: list[Statement] = []
+        self._max_held = max_held
         self._newest: Frame | None = None
         self._lost_since: datetime | None = None
         self._frame_times: deque[float] = deque(maxlen=500)
@@ -133,33 +135,41 @@ class CameraWorker:
     # --- the camera's thread ---------------------------------------------------------------------
 
     def _run(self) -> None:
-        while not self._stopping.is_set():
+        camera: Camera | None = None
+        while not (self._stopping.is_set() or self.has_ended):
             try:
-                self._watch(Camera(self._make_source(), self._now))
+                if camera is None:
+                    camera = self._open()
+                if self._watch(camera):
+                    camera = None  # over; played again if that is wanted
             except Exception as error:
-                # Outermost loop of the thread: one bad frame must not end the watch.
+                # Outermost loop of the thread: one bad frame must not end the watch. The camera
+                # stays the same, for it counts the threads that hang.
                 self.problem = type(error).__name__
                 log.exception("camera_thread_fault", camera=self.settings.name)
                 self._stopping.wait(AFTER_FAULT_S)
-            if self.has_ended:
-                return
+        if camera is not None:
+            camera.close()
 
-    def _watch(self, camera: Camera) -> None:
-        """Until the agent stops, or a recording is over and is not to be played again."""
+    def _open(self) -> Camera:
+        camera = Camera(self._make_source(), self._now)
         if self._empty is not None:
             self._expect_empty(*self._empty)
-        try:
-            while not self._stopping.is_set():
-                news = camera.next(POLL_S)
-                if isinstance(news, Frame):
-                    self._take(news)
-                elif isinstance(news, SourceEnded):
-                    self._end(news)
-                    return
-                else:
-                    self._miss(news)
-        finally:
-            camera.close()
+        return camera
+
+    def _watch(self, camera: Camera) -> bool:
+        """Until the agent stops, or (`True`) a recording is over."""
+        while not self._stopping.is_set():
+            news = camera.next(POLL_S)
+            if isinstance(news, Frame):
+                self._take(news)
+            elif isinstance(news, SourceEnded):
+                camera.close()
+                self._end(news)
+                return True
+            else:
+                self._miss(news)
+        return False
 
     def _end(self, end: SourceEnded) -> None:
         """A finished recording is no fault of a camera; one that can't be read is."""
@@ -205,8 +215,10 @@ class CameraWorker:
         try:
             self._outbox.append(waiting, snapshots={self._snapshot_name: snapshot})
         except OutboxError as error:
-            self._held.extend(statements)
+            self._held = waiting[-self._max_held :]
             log.error("observation_held", camera=self.settings.name, reason=str(error))
+            if lost := len(waiting) - len(self._held):
+                log.error("observation_lost", camera=self.settings.name, count=lost)
         else:
             self._held.clear()
 

@@ -17,11 +17,12 @@ from edge_agent.vision.stage_times import StageTimes
 MISSING_END_S = 1.0
 
 
-class VideoFile:
-    """Frames of a file: as fast as they are taken, or paced as they were recorded.
+class DamagedFileError(SourceError):
+    """All that can be read was given, but the file should last longer."""
 
-    After the last frame `shortfall` says why the file ended early, or is `None`.
-    """
+
+class VideoFile:
+    """Frames of a file: as fast as they are taken, or paced as they were recorded."""
 
     is_recording = True
 
@@ -39,10 +40,12 @@ class VideoFile:
         self._times = times or StageTimes()
         self.keeps_all = not paced
         self.duration_s: float | None = None
-        self.shortfall: str | None = None
 
     def frames(self) -> Iterator[Frame]:
-        """Every frame in order; the first one's `captured_at` is `start`."""
+        """Every frame in order; the first one's `captured_at` is `start`.
+
+        Raises `SourceError` before the first, or `DamagedFileError` after the last readable one.
+        """
         container = self._open()
         began = time.monotonic()
         first_s: float | None = None
@@ -62,14 +65,17 @@ class VideoFile:
         if first_s is None:
             raise SourceError(f"{self._path}: holds no picture that can be decoded")
         if self.duration_s is not None and shown_until_s < self.duration_s - MISSING_END_S:
-            self.shortfall = (
-                f"the file is truncated or damaged: it should last {self.duration_s:.1f} s, "
-                f"its last readable picture is at {last_s:.1f} s"
+            raise DamagedFileError(
+                f"{self._path}: the file is truncated or damaged: it should last "
+                f"{self.duration_s:.1f} s, its last readable picture is at {last_s:.1f} s"
             )
 
     def _to_image(self, picture: VideoFrame) -> Image:
         with self._times.measure("decode"):
-            return np.asarray(picture.to_ndarray(format="bgr24"), dtype=np.uint8)
+            image = np.asarray(picture.to_ndarray(format="bgr24"), dtype=np.uint8)
+            # As players show it: a phone held upright stores its picture lying down.
+            turns = round(picture.rotation / 90) % 4
+            return np.ascontiguousarray(np.rot90(image, turns)) if turns else image
 
     def _open(self) -> InputContainer:
         if not self._path.exists():

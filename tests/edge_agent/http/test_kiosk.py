@@ -202,6 +202,9 @@ def test_a_long_comment_is_cut_and_a_huge_one_refused(box: Box) -> None:
     assert "vẫn được lưu" in huge.text
     assert "default-src 'none'" in huge.headers["content-security-policy"]
     assert 'href="/kiosk/desk-1"' in huge.text
+    parts = (b"x" * 100_000 for _ in range(10))
+    unannounced = box.client.post("/kiosk/desk-1/amend", content=parts)
+    assert (unannounced.status_code, "vẫn được lưu" in unannounced.text) == (413, True)
     assert len(box.events()) == 3
 
 

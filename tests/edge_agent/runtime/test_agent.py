@@ -180,20 +180,34 @@ def test_a_recording_played_once_is_three_stays_and_no_camera_fault(
     assert seen[-1].state is PresenceState.EMPTY
 
 
-def test_a_missing_recording_is_said_and_the_kiosk_works(tmp_path: Path) -> None:
-    camera = {
-        "name": "room",
-        "source": str(tmp_path / "none.mp4"),
-        "desks": [{"desk": DESK}],
-    }
+@pytest.mark.parametrize(
+    ("kept", "complaint", "states"),
+    [
+        (None, "no such file", [CameraState.LOST]),
+        (0.0, "the file is empty", [CameraState.LOST]),
+        (0.5, "truncated or damaged", [CameraState.OK, CameraState.LOST]),
+    ],
+    ids=["missing", "empty", "truncated"],
+)
+def test_a_recording_that_can_not_be_read_is_said_and_the_kiosk_works(
+    tmp_path: Path,
+    testdata: Path,
+    kept: float | None,
+    complaint: str,
+    states: list[CameraState],
+) -> None:
+    recording = tmp_path / "film.mkv"
+    if kept is not None:
+        content = (testdata / "video" / "asl_help.mkv").read_bytes()
+        recording.write_bytes(content[: int(kept * len(content))])
+    camera = {"name": "room", "source": str(recording), "desks": [{"desk": DESK}], "paced": False}
     agent = EdgeAgent(tmp_path / "box", free_port(), [camera])
     with agent:
         agent.wait_for_output("recording_ended")
+        assert complaint in agent.output
         tap(agent, 4)
-    states = [
-        e.event.data.state for e in stored_events(agent) if isinstance(e.event.data, CameraObserved)
-    ]
-    assert states == [CameraState.LOST]
+    said = [e.event.data for e in stored_events(agent)]
+    assert [data.state for data in said if isinstance(data, CameraObserved)] == states
 
 
 def test_port_in_use_and_folder_in_use_are_one_clear_line(tmp_path: Path) -> None:

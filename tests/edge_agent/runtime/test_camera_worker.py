@@ -7,7 +7,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
 
+import numpy as np
 import pytest
+from structlog.testing import capture_logs
 
 from edge_agent.core.codes import CardRating
 from edge_agent.core.statements import Statement
@@ -65,11 +67,14 @@ def feedback(outbox: Outbox) -> DeskFeedback:
     return made
 
 
-def make_worker(room: Room, outbox: Outbox, feedback: DeskFeedback, folder: Path) -> CameraWorker:
+def make_worker(
+    room: Room, outbox: Outbox, feedback: DeskFeedback, folder: Path, max_held: int = 5000
+) -> CameraWorker:
     settings = CameraSettings(name="room", source="scene:7", desks=(DeskSettings(desk=DESK),))
     pipeline = DeskPipeline("room", {DeskId(DESK): scene.ZONES}, uuid4)
     return CameraWorker(
-        settings, pipeline, lambda: room, feedback.seal_card, outbox, folder, lambda: START
+        *(settings, pipeline, lambda: room, feedback.seal_card, outbox, folder, lambda: START),
+        max_held=max_held,
     )
 
 
@@ -99,6 +104,41 @@ def test_what_a_full_disk_refuses_is_held_and_stored_once_there_is_room(
     wait_until(lambda: outbox.depth > 3, 60, "held statements are stored")
     worker.stop()
     assert camera_states(outbox) == [CameraState.OK]
+
+
+def test_what_does_not_fit_into_memory_either_is_said_to_be_lost(
+    outbox: Outbox, feedback: DeskFeedback, tmp_path: Path
+) -> None:
+    worker = make_worker(Room(), outbox, feedback, tmp_path, max_held=3)
+    with capture_logs() as said, no_file_grows_beyond(0):
+        worker.start()
+        wait_until(
+            lambda: any(line["event"] == "observation_lost" for line in said), 60, "a loss is said"
+        )
+    wait_until(lambda: outbox.depth > 3, 60, "what is held is stored")
+    worker.stop()
+    assert outbox.read(1, 1), "the newest are kept"
+
+
+def test_after_a_fault_the_same_source_goes_on(
+    outbox: Outbox, feedback: DeskFeedback, tmp_path: Path
+) -> None:
+    """A new one after each fault would leave a hanging thread behind each time."""
+    opened = []
+
+    class Faulty(Room):
+        def frames(self) -> Iterator[Frame]:
+            opened.append(self)
+            yield Frame(np.empty((0, 0, 3), np.uint8), START)
+            yield from super().frames()
+
+    worker = make_worker(Faulty(), outbox, feedback, tmp_path)
+    with capture_logs() as said:
+        worker.start()
+        wait_until(lambda: outbox.depth > 3, 60, "the watch goes on")
+    worker.stop()
+    assert [line["event"] for line in said].count("camera_thread_fault") == 1
+    assert len(opened) == 1
 
 
 def test_a_pulled_cable_is_lost_and_a_plugged_one_ok(
