@@ -86,8 +86,11 @@ def rating_figure(month: UnitMonth, *, suppress_small: bool) -> RatingFigure | N
 
 
 def observed_share(month: UnitMonth) -> float | None:
-    """Share of the opening hours in which the desks were really observed."""
-    return month.observed_s / month.opening_s if month.opening_s else None
+    """Share of the opening hours in which the desks were really observed.
+
+    Devices' clocks may run some seconds ahead of ours: never more than all.
+    """
+    return min(1.0, month.observed_s / month.opening_s) if month.opening_s else None
 
 
 def add_up(months: Sequence[UnitMonth], unit_id: str, *, suppress_small: bool) -> UnitMonth:

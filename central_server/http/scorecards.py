@@ -10,6 +10,7 @@ from central_server.domain.permissions import FlagScope, Permission
 from central_server.domain.scorecards import MIN_ANSWERS, observed_share, rating_figure
 from central_server.http.dependencies import CurrentVisit, Visit
 from central_server.http.filters import PlaceQuery
+from central_server.services import rule_sets
 from central_server.services.scorecards import Month, Scorecard, month_of, read_scorecard
 from central_server.storage import unit_lists
 from web.pages import LOCAL_TIME
@@ -70,6 +71,7 @@ def read_card(visit: Visit, place: PlaceQuery, month: Month) -> Scorecard:
             place.narrow(visit.scope(Permission.SEE_UNIT_FIGURES), visit),
             FlagScope(place.narrow(flags.units, visit), flags.inspection),
             month,
+            rules=rule_sets.history(db, visit.context),
             now=visit.context.now(),
             sees_feedback=visit.viewer.may(Permission.SEE_FEEDBACK),
         )

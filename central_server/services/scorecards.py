@@ -1,11 +1,14 @@
 """The chief's page: each unit's month, for whoever asks."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import cache
 
 from sqlmodel import Session
 
 from central_server.domain.permissions import FlagScope, UnitScope
+from central_server.domain.rules import RuleHistory
 from central_server.domain.scorecards import (
     SATISFIED_FROM,
     Advice,
@@ -16,6 +19,7 @@ from central_server.domain.scorecards import (
 from central_server.storage import flag_lists
 from central_server.storage import scorecards as score_store
 from central_server.storage.flag_lists import FlagFilter
+from central_server.storage.scorecards import WatchedDesk
 from web.pages import LOCAL_TIME
 
 TOTAL = ""  # the row of all units together
@@ -79,18 +83,25 @@ def read_scorecard(
     flags: FlagScope,
     month: Month,
     *,
+    rules: RuleHistory,
     now: datetime,
     sees_feedback: bool,
 ) -> Scorecard:
-    """Figures of the scope's units. Who may not see feedback gets ratings of past months only,
-    and none under five answers (DESIGN.md, who may know)."""
+    """Figures of the scope's units, of the running month so far.
+
+    Who may not see feedback gets ratings of past months only, and none under five answers
+    (DESIGN.md, who may know).
+    """
     since, until = local_midnight(month.first), local_midnight(month.following.first)
     shows_ratings = sees_feedback or until <= now
     sessions = score_store.count_sessions(db, units, since, until)
     ratings = (
         score_store.count_ratings(db, units, since, until, SATISFIED_FROM) if shows_ratings else {}
     )
-    hours = score_store.sum_desk_days(db, units, month.first, month.last)
+    observed = score_store.sum_observed(db, units, month.first, month.last)
+    opening = _opening_hours(
+        score_store.list_watched(db, units), month.first, min(until, now), rules
+    )
     flagged = flag_lists.count_by_unit(db, flags, FlagFilter(since=since, until=until))
     critical = flag_lists.count_by_unit(
         db, flags, FlagFilter(since=since, until=until, severity="critical")
@@ -104,8 +115,8 @@ def read_scorecard(
             uncertain_sessions=sessions.get(unit, (0, 0))[1],
             ratings=ratings.get(unit, (0, 0))[0],
             satisfied=ratings.get(unit, (0, 0))[1],
-            opening_s=hours.get(unit, (0.0, 0.0))[0],
-            observed_s=hours.get(unit, (0.0, 0.0))[1],
+            opening_s=opening.get(unit, 0.0),
+            observed_s=observed.get(unit, 0.0),
             open_flags=flagged.get(unit, 0),
             critical_flags=critical.get(unit, 0),
             silent_devices=silent.get(unit, 0),
@@ -114,3 +125,30 @@ def read_scorecard(
     ]
     total = add_up(months, TOTAL, suppress_small=not sees_feedback)
     return Scorecard(months, total, advise(months), shows_ratings, not sees_feedback)
+
+
+def _opening_hours(
+    desks: Iterable[WatchedDesk], first: date, until: datetime, rules: RuleHistory
+) -> dict[str, float]:
+    """For each unit: seconds of its desks' opening hours from that day on, by the calendar.
+
+    Also of days from which nothing came: a silent box must not look like a perfect one.
+    """
+    counted = cache(lambda schedule, begin: _open_seconds(schedule, begin, until, rules))
+    hours: dict[str, float] = {}
+    for desk in desks:
+        paired = None if desk.paired_at is None else desk.paired_at.astimezone(LOCAL_TIME).date()
+        since = min(day for day in (paired, desk.first_day) if day is not None)
+        seconds = counted(desk.schedule, max(first, since))
+        hours[desk.unit_id] = hours.get(desk.unit_id, 0.0) + seconds
+    return hours
+
+
+def _open_seconds(schedule: str, first: date, until: datetime, rules: RuleHistory) -> float:
+    """Each day by the rules that were in force when it began."""
+    seconds, day = 0.0, first
+    while (begin := local_midnight(day)) < until:
+        day += timedelta(days=1)
+        calendar = rules.at(begin).calendar(schedule)
+        seconds += calendar.open_seconds(begin, min(local_midnight(day), until))
+    return seconds

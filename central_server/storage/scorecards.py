@@ -1,8 +1,9 @@
 """What is counted for each unit's month; complaints are no figure here, only ratings."""
 
 from datetime import date, datetime
+from typing import NamedTuple
 
-from sqlalchemy import Integer, func
+from sqlalchemy import Integer, func, or_
 from sqlmodel import Session, case, cast, col, select
 
 from central_server.domain.permissions import UnitScope
@@ -43,26 +44,46 @@ def count_ratings(
     return {unit: (ratings, int(happy)) for unit, ratings, happy in db.exec(query)}
 
 
-def sum_desk_days(
-    db: Session, scope: UnitScope, first: date, last: date
-) -> dict[str, tuple[float, float]]:
-    """For each unit: seconds of opening hours, and how many of them were observed."""
+def sum_observed(db: Session, scope: UnitScope, first: date, last: date) -> dict[str, float]:
+    """For each unit: seconds of its desks' opening hours that were observed on those days."""
     # A desk whose device began a new epoch that day has two rows: one day, observed in two parts.
+    opening, observed = func.max(DeskDayRow.opening_s), func.sum(DeskDayRow.observed_s)
     desk_days = (
-        select(
-            DeskDayRow.unit_id,
-            func.max(DeskDayRow.opening_s).label("opening_s"),
-            func.sum(DeskDayRow.observed_s).label("observed_s"),
-        )
+        select(DeskDayRow.unit_id, case((observed > opening, opening), else_=observed).label("s"))
         .where(col(DeskDayRow.unit_id).in_(scope.unit_ids))
         .where(col(DeskDayRow.day) >= first, col(DeskDayRow.day) <= last)
         .group_by(DeskDayRow.unit_id, DeskDayRow.desk, col(DeskDayRow.day))
         .subquery()
     )
-    query = select(
-        desk_days.c.unit_id, func.sum(desk_days.c.opening_s), func.sum(desk_days.c.observed_s)
-    ).group_by(desk_days.c.unit_id)
-    return {unit: (opening, observed) for unit, opening, observed in db.exec(query)}
+    query = select(desk_days.c.unit_id, func.sum(desk_days.c.s)).group_by(desk_days.c.unit_id)
+    return dict(db.exec(query).all())
+
+
+class WatchedDesk(NamedTuple):
+    """A desk that should be watched: since its box was paired, or its first day on record."""
+
+    unit_id: str
+    schedule: str
+    paired_at: datetime | None
+    first_day: date | None
+
+
+def list_watched(db: Session, scope: UnitScope) -> list[WatchedDesk]:
+    """The scope's desks with a box that was ever paired, or of which any day is on record."""
+    first_days = (
+        select(DeskDayRow.desk, func.min(DeskDayRow.day).label("day"))
+        .where(col(DeskDayRow.unit_id).in_(scope.unit_ids))
+        .group_by(DeskDayRow.desk)
+        .subquery()
+    )
+    query = (
+        select(DeskRow.unit_id, DeskRow.schedule, DeviceRow.paired_at, first_days.c.day)
+        .join(DeviceRow, col(DeviceRow.device_id) == col(DeskRow.device_id), isouter=True)
+        .join(first_days, first_days.c.desk == col(DeskRow.desk_id), isouter=True)
+        .where(col(DeskRow.unit_id).in_(scope.unit_ids))
+        .where(or_(col(DeviceRow.paired_at).is_not(None), first_days.c.day.is_not(None)))
+    )
+    return [WatchedDesk(*row) for row in db.exec(query)]
 
 
 def count_desks(db: Session, scope: UnitScope) -> dict[str, int]:

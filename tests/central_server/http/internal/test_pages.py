@@ -7,7 +7,7 @@ from fastapi import FastAPI
 
 from central_server.domain.permissions import Role
 from central_server.services.context import ServerContext
-from central_server.storage.tables import DeviceRow
+from central_server.storage.tables import DeskDayRow, DeviceRow
 from tests.central_server.http.internal.conftest import OpenBrowser
 from tests.factories import (
     NOW,
@@ -124,12 +124,30 @@ def test_a_chief_sees_whole_months_and_no_small_groups(browser: OpenBrowser) -> 
     rating = units["commune-a"]["rating"]
     assert (rating["answers"], rating["satisfied_share"], rating["coverage"]) == (8, 0.75, 0.25)
     assert rating["interval_low"] < 0.75 < rating["interval_high"]
-    assert units["commune-a"]["observed_share"] == pytest.approx(0.70)
+    # February 2026 from its first day: 20 weekdays but for Tết's 5, of 8 hours each.
+    assert units["commune-a"]["observed_share"] == pytest.approx((0.95 + 0.45) / 15)
     assert units["commune-b"]["rating"] is None
     assert card["total"]["rating"]["answers"] == 8, "less the shown ones, nothing is left to learn"
     running = client.get("/api/v1/scorecards?month=2026-03").json()
     assert [unit["rating"] for unit in running["units"]] == [None, None]
     assert [unit["open_flags"] for unit in running["units"]] == [1, 1], "no complaint among them"
+
+
+def test_a_desk_that_was_silent_all_month_is_no_perfect_one(
+    browser: OpenBrowser, context: ServerContext
+) -> None:
+    with context.database.transaction() as db:
+        db.delete(
+            db.get_one(DeskDayRow, ("desk-commune-b", date(2026, 2, 10), "device-commune-b", 1))
+        )
+    months = {
+        month: {unit["unit_id"]: unit["observed_share"] for unit in card["units"]}
+        for month in ("2026-01", "2026-02", "2026-03")
+        for card in [browser(Role.SUPERVISOR).get(f"/api/v1/scorecards?month={month}").json()]
+    }
+    assert months["2026-02"] == {"commune-a": pytest.approx(0.95 / 15), "commune-b": 0.0}
+    assert months["2026-03"]["commune-a"] == 0.0, "of the month so far"
+    assert months["2026-01"]["commune-b"] == 0.0, "from the day on which its box was paired"
 
 
 @pytest.mark.usefixtures("_february")
@@ -146,7 +164,7 @@ def test_each_figure_opens_the_list_it_was_computed_from(browser: OpenBrowser) -
     assert f'href="/sessions?{days.replace("&", "&amp;")}"' in page or days in page
     listed = client.get(f"/api/v1/sessions?{days}&limit=200").json()["items"]
     assert len(listed) == 40
-    assert "chỉ quan sát được 70,0 %" in page
+    assert "chỉ quan sát được 9,3 %" in page
     assert "dưới 5 đánh giá" in page
 
 
