@@ -24,6 +24,7 @@ from central_server.http import (
     sessions,
     units,
 )
+from central_server.http.body_limit import BodyLimit
 from central_server.http.headers import SecurityHeaders
 from central_server.http.language import RememberLanguage
 from central_server.services.context import ServerContext
@@ -55,6 +56,7 @@ def make_internal_app(
     app.state.context = context
     app.state.broker_is_linked = broker_is_linked
     error_pages.install(app)
+    app.add_middleware(BodyLimit, refuse=lambda asked: error_pages.answer(asked, 413, "error.size"))
     app.add_middleware(RememberLanguage)
     app.add_middleware(SecurityHeaders)
     # `live` first: /flags/stream is no flag's id.

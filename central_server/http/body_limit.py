@@ -1,9 +1,10 @@
 """Refuses bodies that are larger than any form here, before they are held in memory."""
 
-from starlette.requests import Request
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from collections.abc import Callable
 
-from central_server.http.public_pages import open_page
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 # The longest comment in four-byte letters, percent-encoded, and 22 answers: below 60 KB.
 MAX_BODY_BYTES = 65_536
@@ -12,10 +13,10 @@ _READ_AT_MOST_BYTES = 16 * 2**20
 
 
 class BodyLimit:
-    """Plain ASGI: the answer is a page, and what is still being sent is read and dropped."""
+    """Plain ASGI: `refuse` makes the answer, and what is still being sent is read and dropped."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+    def __init__(self, app: ASGIApp, refuse: Callable[[Request], Response]) -> None:
+        self._app, self._refuse = app, refuse
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hands the whole body on, or answers 413."""
@@ -33,8 +34,7 @@ class BodyLimit:
                 body += part
             more = message.get("more_body", False)
         if size > MAX_BODY_BYTES:
-            answer = open_page(Request(scope)).say("feedback.too_large", 413)
-            await answer(scope, receive, send)
+            await self._refuse(Request(scope))(scope, receive, send)
         else:
             await self._app(scope, _replay(bytes(body), receive), send)
 

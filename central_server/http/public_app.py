@@ -37,7 +37,7 @@ def make_public_app(context: ServerContext) -> FastAPI:
     app.add_exception_handler(RequestValidationError, _on_not_found)
     app.add_exception_handler(HTTPException, _on_framework_error)
     app.add_exception_handler(OperationalError, _on_database_error)
-    app.add_middleware(BodyLimit)
+    app.add_middleware(BodyLimit, refuse=_refuse_large)
     app.add_middleware(SecurityHeaders)
     return app
 
@@ -57,6 +57,10 @@ class OneAddress:
             [step] for step in _FIRST_STEPS
         ]
         await (self._public if is_public else self._internal)(scope, receive, send)
+
+
+def _refuse_large(request: Request) -> Response:
+    return open_page(request).say("feedback.too_large", 413)
 
 
 async def _on_not_found(request: Request, _error: Exception) -> Response:

@@ -179,10 +179,10 @@ def test_an_auditor_reads_who_looked_and_who_decided(browser: OpenBrowser) -> No
     inspector.get(f"/flags/{flag}")
     inspector.post(f"/flags/{flag}/dismiss", {"reason": "đã gặp người dân"})
     page = browser(Role.AUDITOR, "province").get("/audit").text
-    for words in ("inspector-district", "feedback.words", flag, "đã gặp người dân", "Áp dụng bộ"):
+    for words in ("inspector-district", "lời của người dân", flag, "đã gặp người dân", "Áp dụng bộ"):
         assert words in page
     auditor = browser(Role.AUDITOR, "province")
-    assert "feedback.words" not in auditor.get("/audit?type=flag.dismissed").text
+    assert "lời của người dân" not in auditor.get("/audit?type=flag.dismissed").text
     assert auditor.get("/audit?type=secret").status_code == 404
     for role in set(Role) - {Role.AUDITOR}:
         assert browser(role).get("/audit").status_code == 404
@@ -226,6 +226,14 @@ def test_our_own_fault_is_told_without_its_insides(app: FastAPI, browser: OpenBr
     assert answer.status_code == 500
     assert "secret" not in answer.text
     assert "Lỗi hệ thống" in answer.text
+    assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.parametrize("path", ["/login", "/hotline", "/api/v1/session", "/api/v1/enrolments"])
+def test_no_door_takes_a_body_larger_than_any_form(browser: OpenBrowser, path: str) -> None:
+    answer = browser().post(path, {"user": "a" * 70_000})
+    assert answer.status_code == 413
+    assert "quá lớn" in answer.text
     assert answer.headers["x-content-type-options"] == "nosniff"
 
 
