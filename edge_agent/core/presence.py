@@ -102,13 +102,22 @@ class ZoneTracker:
         return memory.stay
 
     def _bridge_gap(self, at: datetime) -> list[Statement]:
-        """After a restart or a long silence, the time without frames is unknown."""
+        """After a restart, a long silence or a clock that was set, what lies between is unknown."""
         is_first, last_at = self._started_at is None, self.memory.last_at
-        self._started_at = self._started_at or at
-        if last_at is None or not (is_first or at - last_at > MAX_GAP):
+        self._started_at = min(self._started_at or at, at)
+        if last_at is None or not (is_first or abs(at - last_at) > MAX_GAP):
             return []
         self._was_seen = False
-        return self._lose(last_at, at)
+        if at < last_at:
+            self._forget_the_future(at)
+        return self._lose(min(last_at, at), at)
+
+    def _forget_the_future(self, at: datetime) -> None:
+        """The clock was set back: nothing began after now, and statements must not wait for it."""
+        memory = self.memory
+        memory.since = memory.since and min(memory.since, at)
+        memory.stated_at = memory.stated_at and min(memory.stated_at, at)
+        memory.stay_ended_at = memory.stay_ended_at and min(memory.stay_ended_at, at)
 
     def _count_time(self, at: datetime, *, is_seen: bool) -> None:
         """What lies between two seen frames was observed."""

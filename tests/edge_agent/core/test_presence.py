@@ -199,9 +199,25 @@ def test_a_clock_set_back_claims_no_observed_time() -> None:
     tracker = make_tracker()
     feed(tracker, *every(1, 3600, 3700, FULL))
     said = feed(tracker, *every(1, 0, 10, NOBODY))
-    assert brief(said) == [(0, EMPTY, None)]
-    assert isinstance(said[0].data, PresenceObserved)
-    assert 0 <= said[0].data.observed_share <= 1
+    assert brief(said) == [(0, UNKNOWN, 1), (0, EMPTY, None)]
+    for statement in said:
+        assert isinstance(statement.data, PresenceObserved)
+        assert 0 <= statement.data.observed_share <= 1
+
+
+@pytest.mark.parametrize("reading", [FULL, NOBODY, None])
+def test_after_a_clock_was_set_back_nothing_waits_for_the_old_time(reading: float | None) -> None:
+    tracker = make_tracker()
+    feed(tracker, *every(1, 3600, 3700, FULL), *every(1, 3700, 3710, NOBODY))
+    feed(tracker, *every(1, 3710, 3720, reading))
+    said = feed(tracker, *every(1, 0, 310, reading))
+    assert len(said) >= 2 - (reading is None), "stated anew within five minutes"
+    for statement in said:
+        assert isinstance(statement.data, PresenceObserved)
+        assert statement.data.since <= statement.at
+    if reading is not FULL:
+        assert tracker.stay_at(at(170)) is not None
+        assert tracker.stay_at(at(190)) is None
 
 
 def test_only_citizens_have_stays() -> None:
