@@ -100,5 +100,5 @@ def _run(command: str, stage: Stage) -> None:
         env=os.environ | stage.environment,
         check=True,
         capture_output=True,
-        timeout=240,
+        timeout=800,
     )

@@ -21,7 +21,7 @@ def test_hadolint_has_no_complaint(repository: Path) -> None:
 
 
 @pytest.mark.processes
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)  # pip installs everything anew
 def test_its_steps_lead_to_both_programs(repository: Path, tmp_path: Path) -> None:
     image = follow(repository / "Dockerfile", repository, tmp_path)
     app = image.place("/app")

@@ -81,7 +81,7 @@ def publish(broker: Mosquitto, epoch: int, events: Iterator[FleetEvent]) -> None
         lambda: NOW,
         threading.Event(),
         lambda _: None,
-        resend_after_s=0.5,
+        resend_after_s=2,  # longer than a loaded machine takes for all that is under way
     )
 
 
