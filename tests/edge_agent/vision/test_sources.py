@@ -1,5 +1,7 @@
 """What a setting means; a real RTSP camera on loopback that is killed and comes back."""
 
+import os
+import signal
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -111,6 +113,25 @@ def test_an_rtsp_camera_that_dies_is_lost_and_seen_again_when_it_is_back(
         assert isinstance(again, Frame)
         assert again.captured_at > lost.at
     finally:
+        camera.close()
+
+
+@pytest.mark.processes
+def test_an_rtsp_camera_that_hangs_is_lost_and_seen_again_when_it_wakes(server: RtspServer) -> None:
+    """It keeps its connection and says nothing more, as a camera whose firmware is stuck."""
+    camera = Camera(StreamSource(server.url, now), now, stall_s=1.5, first_retry_s=0.3)
+    try:
+        last = wait_for(camera, Frame, 20)
+        os.kill(server.pid, signal.SIGSTOP)
+        lost = wait_for(camera, SignalLost, 10)
+        assert isinstance(last, Frame)
+        assert isinstance(lost, SignalLost)
+        assert lost.since >= last.captured_at
+        assert lost.reason == "the camera sends no picture"
+        os.kill(server.pid, signal.SIGCONT)
+        assert isinstance(wait_for(camera, Frame, 30), Frame)
+    finally:
+        os.kill(server.pid, signal.SIGCONT)
         camera.close()
 
 
