@@ -1,4 +1,4 @@
-"""Flags as pages list them: by severity and age, filtered, a page at a time."""
+"""Flags as pages list them: the gravest first, of equals the newest, filtered, a page at a time."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -53,11 +53,11 @@ def list_flags(
     limit: int,
     after: FlagPlace | None = None,
 ) -> list[FlagRow]:
-    """The gravest first, of equals the oldest; at most `limit` behind `after`."""
+    """The gravest first, of equals the newest; at most `limit` behind `after`."""
     query = select(FlagRow).where(_visible(scope), _wanted(wanted))
     if after is not None:
         query = query.where(_behind(after))
-    query = query.order_by(_rank, col(FlagRow.begin), col(FlagRow.flag_id)).limit(limit)
+    query = query.order_by(_rank, col(FlagRow.begin).desc(), col(FlagRow.flag_id)).limit(limit)
     return list(db.exec(query))
 
 
@@ -163,7 +163,7 @@ def _behind(place: FlagPlace) -> ColumnElement[bool]:
         and_(
             _rank == place.rank,
             or_(
-                begin > place.begin,
+                begin < place.begin,
                 and_(begin == place.begin, col(FlagRow.flag_id) > place.flag_id),
             ),
         ),

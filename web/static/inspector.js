@@ -137,6 +137,7 @@ function tellTimes() {
   const words = new Intl.RelativeTimeFormat(document.documentElement.lang, { numeric: "always" });
   document.querySelectorAll("time[data-ago]").forEach((time) => {
     const seconds = (Date.now() - Date.parse(time.dateTime)) / 1000;
+    if (seconds < 60) return; // "just now", as the server said
     const [unit, length] = STEPS.find(([, size]) => seconds >= size * 1.5) ?? STEPS[2];
     time.textContent = words.format(-Math.max(0, Math.round(seconds / length)), unit);
   });

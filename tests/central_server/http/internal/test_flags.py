@@ -1,11 +1,14 @@
 """The queue, one flag's screen, decisions, and who may know of complaints."""
 
+from operator import itemgetter
+
 import pytest
 
 from central_server.domain.permissions import Role
 from central_server.domain.server_log import FlagDismissed, FlagTaken, Viewed
 from central_server.services.context import ServerContext
 from central_server.storage import server_log
+from central_server.storage.flag_lists import SEVERITIES
 from tests.central_server.http.internal.conftest import OpenBrowser
 from tests.factories import COMPLAINT_WORDS, make_flag, make_id
 
@@ -21,10 +24,12 @@ def _entries(context: ServerContext, kind: type) -> list[object]:
         return [each.entry for each in logged if isinstance(each.entry, kind)]
 
 
-def test_the_gravest_come_first_and_of_equals_the_oldest(browser: OpenBrowser) -> None:
+def test_the_gravest_come_first_and_of_equals_the_newest(browser: OpenBrowser) -> None:
     items = browser(Role.INSPECTOR).get(API).json()["items"]
     assert [item["severity"] for item in items] == ["critical"] * 2 + ["major"] * 2 + ["minor"] * 2
     assert items[0]["begin"].endswith("Z")
+    order = [(SEVERITIES.index(item["severity"]), item["begin"]) for item in items]
+    assert order == sorted(sorted(order, key=itemgetter(1), reverse=True), key=itemgetter(0))
 
 
 def test_pages_of_the_list_follow_each_other_without_loss(browser: OpenBrowser) -> None:
