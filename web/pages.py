@@ -66,9 +66,14 @@ def format_local(at: datetime | None, pattern: str = "%d/%m/%Y %H:%M") -> str:
 
 
 def format_span(seconds: float | None, language: str = DEFAULT_LANGUAGE) -> str:
-    """A length of time in words, rounded to its largest unit below a day; a dash if unknown."""
+    """A length of time in words, rounded to its largest unit below a day; a dash if unknown.
+
+    Nothing is a plain 0: among other lengths "0 seconds" would look like one.
+    """
     if seconds is None:
         return "–"
+    if round(seconds) == 0:
+        return "0"
     return format_timedelta(round(seconds), locale=language, threshold=1.5)
 
 
