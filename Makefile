@@ -15,6 +15,7 @@ RUNTIME := $(VENV)/.runtime-installed
 DEV := $(VENV)/.dev-installed
 ASSETS := web/static/vendor/.installed
 ASYNCAPI := tests/asyncapi/node_modules/.installed
+AXE := tests/axe/node_modules/.installed
 SYSTEM := .cache/system-packages-checked
 
 .DEFAULT_GOAL := help
@@ -30,7 +31,7 @@ demo: ## server, broker and edge agents here; PORT=8000, or SOURCE= ZONES= EMPTY
 	@exec $(PY) -m scripts.demo
 
 test: ## install what the tests need and run every test
-	@$(MAKE) --no-print-directory -j2 $(DEV) $(ASSETS) $(ASYNCAPI) $(SYSTEM)
+	@$(MAKE) --no-print-directory -j2 $(DEV) $(ASSETS) $(ASYNCAPI) $(AXE) $(SYSTEM)
 	$(PY) -m pytest -n 2 --dist loadfile
 
 check: lint test ## lint, then test
@@ -86,9 +87,15 @@ $(ASSETS): web/package.json web/package-lock.json scripts/install_assets.sh
 	@scripts/install_assets.sh
 	@touch $@
 
-$(ASYNCAPI): tests/asyncapi/package.json tests/asyncapi/package-lock.json
+# One after the other: the first may have to fetch npm itself.
+$(ASYNCAPI): tests/asyncapi/package.json tests/asyncapi/package-lock.json | $(ASSETS)
 	@echo "Fetching the AsyncAPI parser ..."
 	@scripts/npm.sh ci --prefix tests/asyncapi
+	@touch $@
+
+$(AXE): tests/axe/package.json tests/axe/package-lock.json | $(ASYNCAPI)
+	@echo "Fetching the accessibility rules ..."
+	@scripts/npm.sh ci --prefix tests/axe
 	@touch $@
 
 $(SYSTEM): scripts/install_system_packages.sh

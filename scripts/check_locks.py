@@ -6,7 +6,11 @@ import sys
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-NPM_LOCKS = ("web/package-lock.json", "tests/asyncapi/package-lock.json")
+NPM_LOCKS = (
+    "web/package-lock.json",
+    "tests/asyncapi/package-lock.json",
+    "tests/axe/package-lock.json",
+)
 # A pin, then nothing but hashes and comments.
 _PINNED = re.compile(r"[A-Za-z0-9._-]+==\S+(?: ; [^\\]+)?(?: \\\n +--hash=sha256:[0-9a-f]{64})+\n")
 _COMMENT = re.compile(r" *#.*\n")

@@ -15,7 +15,7 @@ for name in build node runtime dev; do
         --no-header --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
         --output-file "requirements/$name.txt" "requirements/$name.in"
 done
-for folder in web tests/asyncapi; do
+for folder in web tests/asyncapi tests/axe; do
     echo "Locking $folder/package.json ..."
     scripts/npm.sh install --prefix "$folder" --package-lock-only
 done
