@@ -70,7 +70,7 @@ def _project_easy(
 ) -> None:
     by_stream = {(one.device, one.epoch): one for one in positions}
     if by_stream:
-        for stream, events in projection.read_new(run.db, list(by_stream)):
+        for stream, events in projection.read_new(run.db, by_stream.values()):
             _continue(run, by_stream[stream], settings[stream[0]], events, batch)
 
 

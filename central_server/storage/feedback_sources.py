@@ -146,19 +146,21 @@ def _first_of(db: Session, amendment: EventRow) -> EventRow | None:
 
 def _with_versions(db: Session, first: EventRow) -> DeviceFeedback:
     begin = first.time or first.received_at
-    amendments = db.exec(
-        select(EventRow)
-        .where(
+    # Neither ordered nor by device: for either, SQLite would read all that the device ever said.
+    there = db.exec(
+        select(EventRow).where(
             EventRow.desk == first.desk,
             col(EventRow.time) >= begin,
             col(EventRow.time) <= begin + _AMENDED_WITHIN,
             EventRow.type == AMENDED,
-            EventRow.device == first.device,
         )
-        .order_by(col(EventRow.epoch), col(EventRow.sequence))
+    )
+    amendments = sorted(
+        (row for row in there if row.device == first.device and _amends(row) == first.event_id),
+        key=lambda row: (row.epoch, row.sequence),
     )
     data = orjson.loads(first.body)["data"]
-    rows = [first, *(row for row in amendments if _amends(row) == first.event_id)]
+    rows = [first, *amendments]
     return DeviceFeedback(
         feedback_id=first.event_id or "",
         device=first.device,

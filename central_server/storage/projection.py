@@ -6,7 +6,7 @@ Rows are plain mappings here (SQLAlchemy Core): object by object was measured 16
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import groupby, islice
+from itertools import islice
 from typing import Any
 
 from sqlalchemy import Table, and_, bindparam, delete, insert, or_, select, tuple_, update
@@ -168,26 +168,34 @@ def forget_projection(db: Session) -> None:
     db.connection().execute(update(_STREAM).values(fresh))
 
 
-def read_new(db: Session, streams: Sequence[Stream]) -> Iterator[tuple[Stream, list[StreamEvent]]]:
-    """Each stream's received but not yet projected events, of the contiguous prefix."""
-    joined = _EVENT.join(
-        _STREAM, and_(_EVENT.c.device == _STREAM.c.device, _EVENT.c.epoch == _STREAM.c.epoch)
-    )
-    key = (_EVENT.c.device, _EVENT.c.epoch)
+def read_new(
+    db: Session, positions: Iterable[StreamPosition]
+) -> Iterator[tuple[Stream, list[StreamEvent]]]:
+    """Each stream's received but not yet projected events, of the contiguous prefix.
+
+    A query for each stream: joined to the streams' table, SQLite read the whole log each time.
+    """
     statement = (
-        select(*key, *_EVENT_COLUMNS)
-        .select_from(joined)
+        select(*_EVENT_COLUMNS)
         .where(
-            tuple_(*_KEY).in_(streams),
-            _EVENT.c.sequence > _STREAM.c.projected_through,
-            _EVENT.c.sequence <= _STREAM.c.received_through,
+            _EVENT.c.device == bindparam("of_device"),
+            _EVENT.c.epoch == bindparam("of_epoch"),
+            _EVENT.c.sequence > bindparam("after"),
+            _EVENT.c.sequence <= bindparam("through"),
         )
-        .order_by(*key, _EVENT.c.sequence)
-        .execution_options(yield_per=_ROWS_AT_ONCE)
+        .order_by(_EVENT.c.sequence)
     )
-    with db.connection().execute(statement) as rows:
-        for stream, of_stream in groupby(rows, key=lambda row: (row[0], row[1])):
-            yield stream, [StreamEvent._make(row[2:]) for row in of_stream]
+    for position in positions:
+        values = {
+            "of_device": position.device,
+            "of_epoch": position.epoch,
+            "after": position.projected_through,
+            "through": position.received_through,
+        }
+        rows = db.connection().execute(statement, values)
+        events = [StreamEvent._make(row) for row in rows]
+        if events:
+            yield (position.device, position.epoch), events
 
 
 def read_from(db: Session, stream: Stream, after: int) -> Iterator[StreamEvent]:
