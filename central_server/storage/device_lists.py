@@ -1,11 +1,17 @@
 """Devices as pages list them, and how far behind each is."""
 
 from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
 
+from sqlalchemy import and_
 from sqlmodel import Session, col, select
 
 from central_server.domain.permissions import UnitScope
-from central_server.storage.tables import DeskRow, DeviceRow, StreamRow
+from central_server.storage.tables import DeskRow, DeviceRow, EventRow, StreamRow
+
+# Some days of one device: further back the whole log would be read for a page.
+_LOOKED_THROUGH = 5000
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +59,37 @@ def health_of(device: DeviceRow) -> str:
     if device.last_heard_at is None:
         return "never"
     return "online" if device.link == "online" else "offline"
+
+
+def list_strange_desks(db: Session, device_id: str) -> list[str]:
+    """Desks that the device spoke of and may not speak for: unknown ones, or another unit's."""
+    states = db.exec(select(StreamRow.state).where(StreamRow.device == device_id))
+    return sorted({desk for state in states for desk in state.get("fold", {}).get("strangers", ())})
+
+
+class Unreadable(NamedTuple):
+    """An event that took its position with content that could not be read."""
+
+    epoch: int
+    sequence: int
+    received_at: datetime
+    reason: str
+
+
+def list_unreadable(db: Session, device_id: str, limit: int) -> list[Unreadable]:
+    """The newest of them among the last events of each epoch."""
+    recent = and_(
+        col(EventRow.device) == col(StreamRow.device),
+        col(EventRow.epoch) == col(StreamRow.epoch),
+        col(EventRow.sequence) > col(StreamRow.highest_seen) - _LOOKED_THROUGH,
+    )
+    query = (
+        select(EventRow.epoch, EventRow.sequence, EventRow.received_at, EventRow.reason)
+        .join(StreamRow, recent)
+        .where(StreamRow.device == device_id, col(EventRow.reason).is_not(None))
+        .order_by(col(EventRow.epoch).desc(), col(EventRow.sequence).desc())
+    )
+    return [Unreadable(*row) for row in db.exec(query.limit(limit))]
 
 
 def _views(db: Session, devices: list[DeviceRow]) -> list[DeviceView]:

@@ -2,16 +2,18 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
+from sqlalchemy import and_, or_, true
 from sqlmodel import Session, col, func, select
 
-from central_server.storage.tables import QuarantineRow
+from central_server.storage.tables import DeviceRow, QuarantineRow
 
 KEPT_BYTES = 65_536
 
 IncidentKind = Literal["other_bytes", "known_id_elsewhere"]
 Kind = IncidentKind | Literal["refused"]
+_IS_REFUSED = col(QuarantineRow.kind) == "refused"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,5 +66,24 @@ def count(db: Session) -> int:
 
 def list_latest(db: Session, limit: int = 100) -> list[QuarantineRow]:
     """The newest first."""
-    statement = select(QuarantineRow).order_by(col(QuarantineRow.quarantine_id).desc()).limit(limit)
-    return list(db.exec(statement))
+    return _newest(db, true(), limit)
+
+
+def list_of_device(
+    db: Session, device: str, limit: int, *, with_incidents: bool
+) -> list[QuarantineRow]:
+    """One device's, the newest first; incidents speak of tampering and are not for everybody."""
+    mine = col(QuarantineRow.device) == device
+    return _newest(db, mine if with_incidents else and_(mine, _IS_REFUSED), limit)
+
+
+def list_of_strangers(db: Session, limit: int) -> list[QuarantineRow]:
+    """What was refused from no device, or from one that is not registered; the newest first."""
+    known = select(DeviceRow.device_id)
+    device = col(QuarantineRow.device)
+    return _newest(db, and_(_IS_REFUSED, or_(device.is_(None), device.not_in(known))), limit)
+
+
+def _newest(db: Session, condition: Any, limit: int) -> list[QuarantineRow]:
+    newest = col(QuarantineRow.quarantine_id).desc()
+    return list(db.exec(select(QuarantineRow).where(condition).order_by(newest).limit(limit)))

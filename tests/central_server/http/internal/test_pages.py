@@ -2,12 +2,16 @@
 
 from datetime import date, timedelta
 
+import orjson
 import pytest
 from fastapi import FastAPI
 
 from central_server.domain.permissions import Role
+from central_server.services import ingest, projector
 from central_server.services.context import ServerContext
+from central_server.services.filing import Incoming
 from central_server.storage.tables import DeskDayRow, DeviceRow
+from tests.central_server.factories import EdgeChain
 from tests.central_server.http.internal.conftest import OpenBrowser
 from tests.factories import (
     NOW,
@@ -88,6 +92,44 @@ def test_devices_in_trouble_come_first(browser: OpenBrowser, context: ServerCont
     assert "public_key" not in str(items)
     assert "Gọi cho đơn vị" in client.get("/devices/device-commune-b").text
     assert "device-commune-a" not in client.get("/devices?health=silent").text
+
+
+def test_what_does_not_count_is_told_with_its_reason(
+    browser: OpenBrowser, context: ServerContext
+) -> None:
+    device = "device-commune-a"
+    chain = EdgeChain(device=device, epoch=2)
+    wrong = orjson.loads(chain.presence().payload) | {"data": {"zone": 7}}
+    topic = f"onestop/v1/{device}/events"
+    strange = chain.presence(desk="desk-nowhere")
+    again = orjson.loads(strange.payload) | {"boot": 9}
+    ingest.append(
+        context,
+        [
+            Incoming(topic, orjson.dumps(wrong)),
+            strange,
+            Incoming(topic, orjson.dumps(again)),
+            Incoming(topic, b"no json"),
+            Incoming("onestop/v1/device-unknown/events", chain.presence().payload),
+            EdgeChain(device="device-unknown").presence(),
+        ],
+    )
+    projector.project_devices(context, [(device, 2)])
+    path = f"/devices/{device}"
+    administrator, inspector = browser(Role.ADMINISTRATOR), browser(Role.INSPECTOR)
+    for words in ("desk-nowhere", "2/1", "Bị từ chối: <code>", "not JSON"):
+        assert words in administrator.get(path).text
+        assert words in inspector.get(path).text
+    incident = "the position is known with other bytes"
+    assert incident in inspector.get(path).text
+    assert incident not in administrator.get(path).text, "integrity is the inspection side's"
+    for role in (Role.SUPERVISOR, Role.UNIT_OFFICER):
+        page = browser(role).get(path).text
+        assert "desk-nowhere" in page
+        assert not any(words in page for words in ("2/1", "Bị từ chối", incident))
+    assert "device-unknown" in administrator.get("/devices").text
+    assert "device-unknown" not in inspector.get("/devices").text
+    assert "what it says is kept" in administrator.get(f"{path}?lang=en").text.lower()
 
 
 def test_units_stand_as_a_tree(browser: OpenBrowser) -> None:
@@ -179,7 +221,13 @@ def test_an_auditor_reads_who_looked_and_who_decided(browser: OpenBrowser) -> No
     inspector.get(f"/flags/{flag}")
     inspector.post(f"/flags/{flag}/dismiss", {"reason": "đã gặp người dân"})
     page = browser(Role.AUDITOR, "province").get("/audit").text
-    for words in ("inspector-district", "lời của người dân", flag, "đã gặp người dân", "Áp dụng bộ"):
+    for words in (
+        "inspector-district",
+        "lời của người dân",
+        flag,
+        "đã gặp người dân",
+        "Áp dụng bộ",
+    ):
         assert words in page
     auditor = browser(Role.AUDITOR, "province")
     assert "lời của người dân" not in auditor.get("/audit?type=flag.dismissed").text
