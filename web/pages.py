@@ -52,12 +52,9 @@ def translate(language: str, key: str, **values: object) -> str:
     return text % values if values else text
 
 
-def choose_language(asked: str | None, accepted: str | None = None) -> str:
-    """The language asked for by link, else the first the browser names, else Vietnamese."""
-    if asked in LANGUAGES:
-        return asked
-    first = (accepted or "").split(",")[0].split("-")[0].strip().lower()
-    return first if first in LANGUAGES else DEFAULT_LANGUAGE
+def choose_language(asked: str | None) -> str:
+    """The language asked for by link, else Vietnamese, whatever the browser would like."""
+    return asked if asked in LANGUAGES else DEFAULT_LANGUAGE
 
 
 def format_local(at: datetime | None, pattern: str = "%d/%m/%Y %H:%M") -> str:

@@ -13,9 +13,9 @@ _YEAR_S = 365 * 24 * 3600
 
 
 def page_language(request: Request) -> str:
-    """Asked for by link, remembered, else the browser's, else Vietnamese."""
+    """Asked for by link, else remembered from one, else Vietnamese."""
     asked = request.query_params.get("lang") or request.cookies.get(LANGUAGE_COOKIE)
-    return choose_language(asked, request.headers.get("accept-language"))
+    return choose_language(asked)
 
 
 Language = Annotated[str, Depends(page_language)]
