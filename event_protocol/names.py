@@ -1,9 +1,10 @@
 """Names and times as they stand on the wire: devices, desks, zones, UTC instants."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, NewType
+from typing import Annotated, Any, NewType
 
-from pydantic import AfterValidator, AwareDatetime, Field, PlainSerializer
+from pydantic import Field, GetCoreSchemaHandler, PlainSerializer
+from pydantic_core import CoreSchema, core_schema
 
 DeviceId = NewType("DeviceId", str)
 DeskId = NewType("DeskId", str)
@@ -50,11 +51,26 @@ def floor_to_quarter(at: datetime) -> datetime:
     )
 
 
-UtcTime = Annotated[
-    AwareDatetime,
-    AfterValidator(to_milliseconds),
-    PlainSerializer(format_time, return_type=str, when_used="json"),
-]
+class _WireTime:
+    """Aware times: ours are cut to what the wire can say, those from the wire are taken as written.
+
+    A Python function for each time read was half of what decoding an event costs (8 of 18 µs).
+    """
+
+    def __get_pydantic_core_schema__(
+        self, _source: Any, _handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        aware = core_schema.datetime_schema(tz_constraint="aware")
+        return core_schema.json_or_python_schema(
+            json_schema=aware,
+            python_schema=core_schema.no_info_after_validator_function(to_milliseconds, aware),
+            serialization=core_schema.plain_serializer_function_ser_schema(
+                format_time, return_schema=core_schema.str_schema(), when_used="json"
+            ),
+        )
+
+
+UtcTime = Annotated[datetime, _WireTime()]
 
 Share = Annotated[
     float,

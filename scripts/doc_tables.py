@@ -2,13 +2,14 @@
 
 import inspect
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from enum import Enum
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel
+from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 from pydantic_settings import BaseSettings
@@ -24,7 +25,7 @@ _WORDS = {
     str: "text",
     UUID: "UUID",
     Path: "path",
-    AwareDatetime: "UTC time",
+    datetime: "UTC time",
     Any: "anything",
 }
 

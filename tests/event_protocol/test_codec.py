@@ -324,11 +324,18 @@ def test_an_attribute_with_one_possible_value_may_be_left_out(name: str) -> None
     assert name.encode() not in decoded.body
 
 
-def test_times_are_kept_in_utc_and_whole_milliseconds() -> None:
+def test_a_time_from_the_wire_is_the_instant_that_was_written() -> None:
     decoded = decode_event(DEVICE, presence(time="2026-01-05T08:30:00.123999+07:00"))
     assert isinstance(decoded, Accepted)
-    assert decoded.event.time == datetime(2026, 1, 5, 1, 30, 0, 123_000, tzinfo=UTC)
-    assert decoded.event.time.tzinfo is UTC
+    assert decoded.event.time == datetime(2026, 1, 5, 1, 30, 0, 123_999, tzinfo=UTC)
+
+
+def test_a_time_of_ours_is_cut_to_what_the_wire_can_say() -> None:
+    hanoi = timezone(timedelta(hours=7))
+    at = datetime(2026, 1, 5, 8, 30, 0, 123_999, hanoi)
+    written = CameraObserved(camera="camera", state=CameraState.OK, since=at)
+    assert written.since == datetime(2026, 1, 5, 1, 30, 0, 123_000, tzinfo=UTC)
+    assert CameraObserved.model_validate_json(written.model_dump_json()) == written
 
 
 def test_models_are_immutable_and_ids_are_ids() -> None:
