@@ -15,7 +15,7 @@ from central_server.domain.server_log import MessageWritten
 from central_server.services import projector
 from central_server.services.context import ServerContext
 from central_server.services.rating_forms import ReplyForm
-from central_server.storage import feedback_entries
+from central_server.storage import feedback_entries, server_log
 from central_server.storage.tables import FeedbackRow
 from event_protocol.feedback import (
     MAX_COMMENT_CHARACTERS,
@@ -52,6 +52,7 @@ def reply(context: ServerContext, form: ReplyForm, words: str) -> None:
     """The citizen's turn, once for each form."""
     text = _checked(words)
     with context.database.transaction() as db:
+        server_log.lock(db)
         if feedback_entries.find_used(db, form.mark) is None:
             feedback_entries.mark_used(db, form.mark, form.feedback_id, form.expires_at)
             _write(db, context, form.feedback_id, text, by=None)

@@ -26,7 +26,7 @@ from central_server.services.rating_forms import (
     new_nonce,
     receipt_code,
 )
-from central_server.storage import feedback_entries
+from central_server.storage import feedback_entries, server_log
 from central_server.storage.places import Place
 from event_protocol.events import FeedbackChannel
 from event_protocol.feedback import (
@@ -94,6 +94,7 @@ def submit(context: ServerContext, form: RatingForm, rating: int) -> Saved:
     code = receipt_code(form.nonce, context.keys.pepper)
     receipt_hash = _hash_if_needed(context, code, Details(rating=rating))
     with context.database.transaction() as db:
+        server_log.lock(db)
         known = feedback_entries.find_used(db, form.mark)
         if known is not None:
             return _saved(known, content_of(db, context, known), code)
@@ -122,6 +123,7 @@ def complete(context: ServerContext, form: DetailsForm, details: Details) -> Sav
     code = receipt_code(form.nonce, context.keys.pepper)
     receipt_hash = _hash_if_needed(context, code, details)
     with context.database.transaction() as db:
+        server_log.lock(db)
         before = content_of(db, context, form.feedback_id)
         if now > before.at + COMPLETABLE_FOR:
             raise InvalidError("feedback.closed")
@@ -151,6 +153,7 @@ def enter(
     code = receipt_code(form.nonce, context.keys.pepper)
     receipt_hash = _hash_if_needed(context, code, details)
     with context.database.transaction() as db:
+        server_log.lock(db)
         known = feedback_entries.find_used(db, form.mark)
         if known is not None:
             return _saved(known, content_of(db, context, known), code)

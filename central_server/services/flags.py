@@ -80,6 +80,7 @@ def _decide(
     entry_for: Callable[[UUID], Entry],
 ) -> FlagRow:
     with context.database.transaction() as db:
+        server_log.lock(db)
         flag = _require(flag_lists.find_flag(db, scope, flag_id))
         if flag.state not in DECIDABLE[decision]:
             raise ConflictError(state=flag.state)

@@ -33,6 +33,7 @@ LOG_STREAM: Stream = ("server-log", 1)
 
 def project(run: Run) -> None:
     """Takes in the entries behind the log's position, and those that this itself adds."""
+    server_log.lock(run.db)  # as who appends and then projects: the log before its position
     position = projection.open_position(run.db, *LOG_STREAM)
     through = before = position
     while True:

@@ -28,7 +28,7 @@ _ROWS_AT_ONCE = 1000
 
 def append(db: Session, entry: Entry, *, at: datetime, sealed: str | None = None) -> LoggedEntry:
     """The entry at the log's end, chained; stands once the caller's transaction commits."""
-    _lock(db)
+    lock(db)
     last = db.exec(
         select(ServerLogRow.sequence, ServerLogRow.hash)
         .order_by(col(ServerLogRow.sequence).desc())
@@ -52,6 +52,16 @@ def append(db: Session, entry: Entry, *, at: datetime, sealed: str | None = None
     )
     db.flush()
     return logged
+
+
+def lock(db: Session) -> None:
+    """One writer of the chain at a time; on SQLite the transaction already is the only one.
+
+    Taken first where an entry depends on what was read before it (is the flag still open? has the
+    form counted?), and before any other lock, so that no two writers wait for each other.
+    """
+    if db.get_bind().dialect.name == "postgresql":
+        db.execute(text("LOCK TABLE server_log IN EXCLUSIVE MODE"))
 
 
 def read_after(db: Session, sequence: int) -> Iterator[LoggedEntry]:
@@ -98,9 +108,3 @@ def _from_row(row: ServerLogRow) -> LoggedEntry:
         entry=read_entry(body["data"]),
         sealed=row.sealed,
     )
-
-
-def _lock(db: Session) -> None:
-    """One writer of the chain at a time; on SQLite the transaction already is the only one."""
-    if db.get_bind().dialect.name == "postgresql":
-        db.execute(text("LOCK TABLE server_log IN EXCLUSIVE MODE"))

@@ -1,0 +1,74 @@
+"""What two people do at the same instant counts once, on every database."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Barrier
+from typing import TypeVar
+
+import pytest
+
+from central_server.domain.errors import ConflictError
+from central_server.domain.permissions import FlagScope, UserId, everywhere
+from central_server.domain.server_log import FeedbackReceived, FlagTaken
+from central_server.services import feedback, flags, rule_sets
+from central_server.services.context import ServerContext
+from central_server.storage import server_log
+from central_server.storage.places import Place
+from central_server.storage.unit_of_work import Database
+from event_protocol.events import FeedbackChannel
+from tests.central_server.factories import Clock, make_context
+from tests.factories import NOW, add_province, make_id
+
+T = TypeVar("T")
+_AT_ONCE = 4
+
+
+@pytest.fixture
+def context(any_database: Database, tmp_path: Path) -> ServerContext:
+    """A province on each kind of database."""
+    made = make_context(any_database, tmp_path, Clock(NOW))
+    rule_sets.activate(made)
+    with any_database.transaction() as db:
+        add_province(db)
+    return made
+
+
+def at_once(do: Callable[[int], T]) -> list[T]:
+    """The results of some threads that begin together."""
+    barrier = Barrier(_AT_ONCE)
+
+    def begin(number: int) -> T:
+        barrier.wait(10)
+        return do(number)
+
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        return list(pool.map(begin, range(_AT_ONCE)))
+
+
+def logged(context: ServerContext, kind: type) -> int:
+    with context.database.reading() as db:
+        return sum(isinstance(one.entry, kind) for one in server_log.read_after(db, 0))
+
+
+def test_one_inspector_takes_a_flag(context: ServerContext) -> None:
+    scope = FlagScope(everywhere(["commune-a"]), inspection=True)
+
+    def take(number: int) -> bool:
+        try:
+            flags.take(context, scope, make_id("wait-commune-a"), UserId(f"inspector-{number}"))
+        except ConflictError:
+            return False
+        return True
+
+    assert sorted(at_once(take)) == [False] * (_AT_ONCE - 1) + [True]
+    assert logged(context, FlagTaken) == 1
+
+
+def test_a_form_posted_twice_at_once_counts_once(context: ServerContext) -> None:
+    place = Place("commune-a", "", "desk-commune-a")
+    form = feedback.offer(context, place, FeedbackChannel.PHONE)
+    saved = at_once(lambda number: feedback.submit(context, form, 1))
+    assert len({one.feedback_id for one in saved}) == 1
+    assert len({one.code for one in saved}) == 1
+    assert logged(context, FeedbackReceived) == 1
