@@ -1,6 +1,6 @@
 """The operator's page: what was heard on the hotline or found in the suggestion box."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
@@ -115,8 +115,8 @@ def _form_for(visit: Visit, place: Place, token: str) -> RatingForm:
 
 def _read_local(text: str) -> datetime:
     try:
-        return datetime.fromisoformat(text).replace(tzinfo=LOCAL_TIME)
-    except ValueError as error:
+        return datetime.fromisoformat(text).replace(tzinfo=LOCAL_TIME).astimezone(UTC)
+    except (ValueError, OverflowError) as error:  # the first hours of year 1 are in no UTC year
         raise InvalidError("hotline.no_time") from error
 
 

@@ -72,6 +72,7 @@ def test_an_entry_sent_twice_counts_once(operator: Browser, context: ServerConte
         ({"place": "unit:commune-c"}, "chọn một quầy"),
         ({"place": "nonsense"}, "chọn một quầy"),
         ({"told_at": "yesterday"}, "ngày giờ"),
+        ({"told_at": "0001-01-01T00:00"}, "ngày giờ"),
         ({"told_at": "2026-03-18T10:01"}, "tương lai"),
         ({"rating": "", "reason": "", "comment": ""}, "mức hài lòng, lý do hoặc nội dung"),
         ({"comment": "a" * 4001}, "4001 ký tự"),
