@@ -8,14 +8,15 @@ from typing import TypeVar
 
 import pytest
 
-from central_server.domain.errors import ConflictError
-from central_server.domain.permissions import FlagScope, UserId, everywhere
-from central_server.domain.server_log import FeedbackReceived, FlagTaken
-from central_server.services import feedback, flags, rule_sets
+from central_server.domain.errors import ConflictError, InvalidError
+from central_server.domain.permissions import FlagScope, UnitId, UserId, everywhere
+from central_server.domain.server_log import DevicePaired, FeedbackReceived, FlagTaken
+from central_server.services import enrolment, feedback, flags, rule_sets
 from central_server.services.context import ServerContext
 from central_server.storage import server_log
 from central_server.storage.places import Place
 from central_server.storage.unit_of_work import Database
+from event_protocol.enrolment import EnrolmentRequest
 from event_protocol.events import FeedbackChannel
 from tests.central_server.factories import Clock, make_context
 from tests.factories import NOW, add_province, make_id
@@ -52,7 +53,7 @@ def logged(context: ServerContext, kind: type) -> int:
 
 
 def test_one_inspector_takes_a_flag(context: ServerContext) -> None:
-    scope = FlagScope(everywhere(["commune-a"]), inspection=True)
+    scope = FlagScope(everywhere([UnitId("commune-a")]), inspection=True)
 
     def take(number: int) -> bool:
         try:
@@ -63,6 +64,21 @@ def test_one_inspector_takes_a_flag(context: ServerContext) -> None:
 
     assert sorted(at_once(take)) == [False] * (_AT_ONCE - 1) + [True]
     assert logged(context, FlagTaken) == 1
+
+
+def test_a_pairing_code_pairs_one_box(context: ServerContext) -> None:
+    code = enrolment.make_code(context, "device-commune-a")
+
+    def enrol(number: int) -> bool:
+        request = EnrolmentRequest(code=code, public_key=f"{number:064x}", agent_version="1")
+        try:
+            enrolment.enrol(context, request)
+        except InvalidError:
+            return False
+        return True
+
+    assert sorted(at_once(enrol)) == [False] * (_AT_ONCE - 1) + [True]
+    assert logged(context, DevicePaired) == 1
 
 
 def test_a_form_posted_twice_at_once_counts_once(context: ServerContext) -> None:
