@@ -77,6 +77,8 @@ HARD: dict[str, Callable[[str], MatLike]] = {
     "blurred and inverted": lambda text: blur(
         draw_card(text, module_px=3, dark=235, light=20), 1.6
     ),
+    "blurred by more than half a module": lambda text: blur(draw_card(text, module_px=2), 1.2),
+    "blurred, larger": lambda text: blur(draw_card(text, module_px=3), 2),
     "faint": lambda text: add_noise(draw_card(text, module_px=3, dark=100, light=120), 4),
     "half in shadow": lambda text: shade(draw_card(text)),
     "upside down": lambda text: draw_card(text, turned=183),
@@ -108,6 +110,18 @@ def test_photographs_are_read_exactly_and_nothing_is_read_where_nothing_is(
 def test_control_characters_are_kept_as_encoded() -> None:
     text = "a\tb\r\nc\x1d\x7f"
     assert read(draw_card(text)) == [text]
+
+
+def test_a_small_micro_code_is_read_but_none_is_made_out_of_blur() -> None:
+    matrix = np.pad(np.array([list(row) for row in segno.make_micro("A-12").matrix]), 3)
+    card = np.where(matrix, 20, 235).astype(np.uint8).repeat(4, 0).repeat(4, 1)
+    picture = np.stack([card] * 3, axis=2)
+    assert read(picture) == ["A-12"]
+    assert read_fast(picture) == [], "no card or slip is one"
+    for text in TEXTS:
+        hopeless = add_noise(blur(draw_card(text, module_px=3, turned=8), 2), 6)
+        small = cv2.imencode(".jpg", hopeless, [cv2.IMWRITE_JPEG_QUALITY, 60])[1]
+        assert read(np.asarray(cv2.imdecode(small, cv2.IMREAD_COLOR))) in ([], [text])
 
 
 def test_several_codes_are_all_found_and_the_same_one_is_listed_once() -> None:
