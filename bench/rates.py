@@ -17,7 +17,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from bench.load import make_load, publish_in_other_process, write_load
 from bench.report import Figure
 from bench.server import SERVER_USER, make_context
-from central_server.mqtt.ingest_service import IngestService
+from central_server.mqtt.ingest_service import IngestService, tune_collector
 from central_server.mqtt.subscriber import Delivery
 from central_server.services import projector
 from central_server.services.context import ServerContext
@@ -48,6 +48,7 @@ def measure(folder: Path) -> list[Figure]:
     load, keys = folder / "load", folder / "keys"
     write_load(make_load(DEVICES, EVENTS, load_keys(keys).sealing_public), load)
     users = {SERVER_USER: SERVER_USER}
+    tune_collector()  # as the server does; for the counting subscriber, too
     with Mosquitto(folder / "broker", users, settings=BROKER_SETTINGS) as broker:
         for run in range(RUNS):
             for kind, measure_rate in KINDS.items():

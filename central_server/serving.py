@@ -14,7 +14,7 @@ from starlette.types import ASGIApp
 from central_server.http.app import make_internal_app
 from central_server.http.public_app import OneAddress, make_public_app
 from central_server.mqtt.broker import EmbeddedBroker
-from central_server.mqtt.ingest_service import IngestService
+from central_server.mqtt.ingest_service import IngestService, tune_collector
 from central_server.services import (
     broker_accounts,
     notifications,
@@ -58,6 +58,7 @@ def taking_in(context: ServerContext, worker: str | None = None) -> Iterator[Ing
     service = IngestService(
         context, lambda streams: projector.project_devices(context, streams), worker=worker
     )
+    tune_collector()
     service.start()
     try:
         yield service
