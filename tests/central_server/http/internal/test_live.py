@@ -1,13 +1,10 @@
 """Open pages follow: rows over a real connection, only what the viewer may see, until log-out."""
 
-import socket
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import httpx
 import pytest
-import uvicorn
 from fastapi import FastAPI
 
 from central_server.domain.permissions import Role
@@ -18,6 +15,7 @@ from central_server.services.context import ServerContext
 from central_server.storage.tables import FlagFeedRow, FlagRow, UserRow
 from tests.central_server.http.internal.browser import Browser
 from tests.central_server.http.internal.conftest import OpenBrowser
+from tests.central_server.http.served import serve
 from tests.factories import NOW, make_flag, make_id
 
 pytestmark = pytest.mark.processes
@@ -26,16 +24,8 @@ pytestmark = pytest.mark.processes
 @pytest.fixture
 def address(app: FastAPI) -> Iterator[str]:
     """The application on a free port of this machine."""
-    server = uvicorn.Server(
-        uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=1, lifespan="off")
-    )
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
-        thread.start()
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
-        server.should_exit = True
-        thread.join(timeout=10)
-    assert not thread.is_alive()
+    with serve(app) as url:
+        yield url
 
 
 def change(context: ServerContext, *flags: FlagRow) -> None:
