@@ -3,12 +3,14 @@
 from operator import itemgetter
 
 import pytest
+from sqlmodel import select
 
 from central_server.domain.permissions import Role
 from central_server.domain.server_log import FlagDismissed, FlagTaken, Viewed
 from central_server.services.context import ServerContext
 from central_server.storage import server_log
 from central_server.storage.flag_lists import SEVERITIES
+from central_server.storage.tables import FeedbackRow, FlagRow
 from tests.central_server.http.internal.conftest import OpenBrowser
 from tests.factories import COMPLAINT_WORDS, make_flag, make_id
 
@@ -101,6 +103,20 @@ def test_one_screen_shows_rule_facts_timeline_and_words(
     (viewed,) = _entries(context, Viewed)
     assert isinstance(viewed, Viewed)
     assert (viewed.by, viewed.what) == ("inspector-district", "feedback.words")
+
+
+def test_a_script_in_a_comment_is_shown_and_does_not_run(
+    browser: OpenBrowser, context: ServerContext
+) -> None:
+    with context.database.transaction() as db:
+        row = db.exec(select(FeedbackRow).where(FeedbackRow.comment == COMPLAINT_WORDS)).first()
+        assert row is not None
+        flag = db.get_one(FlagRow, COMPLAINT)
+        flag.feedback_id, row.comment = row.feedback_id, "<script>alert(1)</script>"
+    page = browser(Role.INSPECTOR).get(f"/flags/{COMPLAINT}")
+    assert "<script>alert" not in page.text
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page.text
+    assert "unsafe" not in page.headers["content-security-policy"]
 
 
 def test_a_line_to_the_citizen_stands_in_the_conversation(browser: OpenBrowser) -> None:
