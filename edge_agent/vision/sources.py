@@ -17,6 +17,9 @@ from edge_agent.vision.video_file import VideoFile
 
 STREAM_SCHEMES = ("rtsp://", "rtsps://", "http://", "https://")
 MAX_FPS = 10.0  # presence needs two a second, a card held up for a second five
+# Over TCP, whole pictures or none. FFmpeg would look at a stream for 3 s before the first picture,
+# and those that came meanwhile would all bear the time at which it has finished.
+RTSP_OPTIONS = {"rtsp_transport": "tcp", "analyzeduration": "100000"}
 NETWORK_TIMEOUT_S = (10.0, 5.0)  # opening, reading; the camera's own watchdog stands behind it
 
 
@@ -54,7 +57,7 @@ class _Pace:
 
 
 class StreamSource:
-    """An IP camera, by RTSP (over TCP, whole pictures or none) or HTTP."""
+    """An IP camera, by RTSP or HTTP."""
 
     is_recording = False
     keeps_all = False
@@ -69,12 +72,14 @@ class StreamSource:
     def frames(self) -> Iterator[Frame]:
         """At most `MAX_FPS` of the stream's pictures, each with the time at which it came."""
         name = without_password(self._url)
-        options = {"rtsp_transport": "tcp"} if self._url.lower().startswith("rtsp") else {}
+        options = RTSP_OPTIONS if self._url.lower().startswith("rtsp") else {}
         pace = _Pace()
         try:
             with av.open(self._url, options=options, timeout=NETWORK_TIMEOUT_S) as container:
                 if not container.streams.video:
                     raise SourceError(f"{name}: holds no video")
+                # Threads that share a picture; those that each take one hold back as many.
+                container.streams.video[0].thread_type = "SLICE"
                 pictures = container.decode(video=0)
                 while True:
                     with self._times.measure("decode"):

@@ -3,7 +3,6 @@
 import json
 from datetime import UTC, datetime
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import yaml
@@ -30,21 +29,14 @@ class DeskClip:
         ]
         self.zones: dict[str, Any] = {"citizen": {"role": "citizen", "polygon": polygon}}
 
-    def check(self, province: Province, *, is_live: bool = False) -> None:
-        """Its sessions are the server's, on time; nothing is claimed of an officer nobody saw.
-
-        A live stream has no first frame to count from: what was sent before the agent had opened it
-        comes in a burst. There the second zero is where the statements fit the truth best.
-        """
+    def check(self, province: Province) -> None:
+        """Its sessions are the server's, on time; nothing is claimed of an officer nobody saw."""
         sessions = sorted(province.list_items("sessions"), key=lambda one: one["arrived_at"])
         seen = [self._instant(one[name]) for one in sessions for name in ("arrived_at", "ended_at")]
         true = [at for stay in self.stays for at in stay]
         assert len(seen) == len(true), sessions
-        if is_live:
-            began = median(at - at_s for at, at_s in zip(seen, true, strict=True))
-        else:
-            first_frame = "SELECT min(time) FROM event WHERE type = 'onestop.camera.observed'"
-            began = self._instant(province.rows(first_frame)[0][0])
+        first_frame = "SELECT min(time) FROM event WHERE type = 'onestop.camera.observed'"
+        began = self._instant(province.rows(first_frame)[0][0])
         late = [at - began - at_s for at, at_s in zip(seen, true, strict=True)]
         assert max(map(abs, late)) <= TOLERANCE_S, late
         rules = {flag["rule"] for flag in province.list_items("flags", state="all")}
