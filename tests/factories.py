@@ -67,7 +67,12 @@ def make_desk(unit: str, **changes: Any) -> list[SQLModel]:
         "paired_at": NOW - timedelta(days=60),
         "link": "online",
         "last_heard_at": NOW - timedelta(seconds=20),
-        "telemetry": {"fps": 12.5, "cpu_share": 0.31, "outbox_depth": 0},
+        "telemetry": {
+            "cpu_percent": 31.5,
+            "outbox_depth": 0,
+            "clockoffsetms": None,
+            "cameras": {"camera": {"state": "ok", "fps": 12.5}},
+        },
         "telemetry_at": NOW - timedelta(seconds=20),
     }
     return [

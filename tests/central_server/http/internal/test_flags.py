@@ -34,6 +34,19 @@ def test_the_gravest_come_first_and_of_equals_the_newest(browser: OpenBrowser) -
     assert order == sorted(sorted(order, key=itemgetter(1), reverse=True), key=itemgetter(0))
 
 
+def test_a_row_says_what_sets_its_flag_apart(browser: OpenBrowser, context: ServerContext) -> None:
+    facts = {"states": ["covered", "dark"], "proven_s": 300.0, "open_s": 2400.0}
+    gap = {"first": 5, "last": 16}
+    with context.database.transaction() as db:
+        db.add(make_flag("commune-a", "covered", "camera_tampered", facts=facts))
+        db.add(make_flag("commune-a", "lost events", "sequence_gap", facts=gap))
+    page = browser(Role.INSPECTOR).get("/flags?lang=en").text
+    rows = [" ".join(row.split()) for row in page.split('class="fact">')[1:]]
+    said = {row.partition("</span>")[0].strip() for row in rows}
+    assert {"Asked for money", "covered · dark, 40 minutes", "12 events"} <= said
+    assert "15 minutes or more" in said, "as long as the end is not told"
+
+
 def test_pages_of_the_list_follow_each_other_without_loss(browser: OpenBrowser) -> None:
     client, seen, cursor = browser(Role.INSPECTOR), [], ""
     while cursor is not None:

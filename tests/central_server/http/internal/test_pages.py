@@ -94,6 +94,13 @@ def test_devices_in_trouble_come_first(browser: OpenBrowser, context: ServerCont
     assert "device-commune-a" not in client.get("/devices?health=silent").text
 
 
+def test_a_device_speaks_of_itself_in_words_and_units(browser: OpenBrowser) -> None:
+    page = browser(Role.UNIT_OFFICER).get("/devices/device-commune-a?lang=en").text
+    for words in ("Processor", "31.5 %", "Events to be sent", "picture good · 12.5 fps"):
+        assert words in page
+    assert "Clock offset" not in page, "unknown is not shown as a figure"
+
+
 def test_what_does_not_count_is_told_with_its_reason(
     browser: OpenBrowser, context: ServerContext
 ) -> None:
