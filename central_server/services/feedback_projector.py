@@ -55,7 +55,9 @@ def project(
 ) -> None:
     """New feedback events, and known feedback that waits for, or may lose or win, a session."""
     found = {one.feedback_id: one for one in feedback_sources.find_said(run.db, said)}
-    waiting = feedback_sources.list_affected(run.db, desks, earliest_change)
+    waiting = feedback_sources.list_affected(
+        run.db, desks, earliest_change, feedback_domain.MATCH_AFTER
+    )
     for row in waiting:
         if row["feedback_id"] not in found:
             project_known(run, row)

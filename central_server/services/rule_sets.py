@@ -50,17 +50,21 @@ def log_if_new(db: Session, rules: RuleSet, now: datetime) -> bool:
 
 def history(db: Session, context: ServerContext) -> RuleHistory:
     """All sets that apply to some time; the file's, if none was activated before."""
-    if _last_activated(db) is None:
-        log_if_new(db, load_file(context), context.now())
-    last = _last_activated(db)
-    if last is not None and not db.exec(select(RuleSetRow.rules_hash).limit(1)).first():
-        apply(db, last)
-    keys = db.exec(
-        select(RuleSetRow.effective_from, RuleSetRow.rules_hash).order_by(
-            col(RuleSetRow.effective_from)
-        )
-    )
+    keys = _keys(db)
+    if not keys:  # a new database, or a rebuild that has not come to the log's first entry
+        if _last_activated(db) is None:
+            log_if_new(db, load_file(context), context.now())
+        last = _last_activated(db)
+        if last is not None:
+            apply(db, last)
+        keys = _keys(db)
     return RuleHistory((since, _load(db, name, since)) for since, name in keys)
+
+
+def _keys(db: Session) -> list[tuple[datetime, str]]:
+    """When each set begins to apply, and its hash, the earliest first."""
+    begins = col(RuleSetRow.effective_from)
+    return list(db.exec(select(begins, col(RuleSetRow.rules_hash)).order_by(begins)))
 
 
 def apply(db: Session, entry: RulesActivated) -> bool:

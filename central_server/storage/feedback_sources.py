@@ -71,21 +71,37 @@ def find_by_row(db: Session, row: Mapping[str, Any]) -> DeviceFeedback | None:
 
 
 def list_affected(
-    db: Session, desks: Collection[str], earliest_change: Mapping[str, datetime]
+    db: Session,
+    desks: Collection[str],
+    earliest_change: Mapping[str, datetime],
+    settled_after: timedelta,
 ) -> list[dict[str, Any]]:
-    """Feedback at those desks that waits for a session, or whose sessions may have changed."""
+    """Feedback at those desks that waits for a session, or whose sessions may have changed.
+
+    What waits at a desk without a new session goes on waiting until the desk is projected
+    `settled_after` past it; until then it is left out.
+    """
     changed_since = min(earliest_change.values(), default=_NEVER) - _SLACK
     ordered, found = sorted({*desks, *earliest_change}), []
     for start in range(0, len(ordered), _ASKED_AT_ONCE):
+        some = ordered[start : start + _ASKED_AT_ONCE]
+        # The exact time is kept for just as long as a feedback waits.
         statement = select(
-            FeedbackRow.feedback_id, FeedbackRow.desk, FeedbackRow.quarter_at, FeedbackRow.match
+            FeedbackRow.feedback_id, FeedbackRow.desk, FeedbackRow.quarter_at, FeedbackRow.exact_at
         ).where(
-            col(FeedbackRow.desk).in_(ordered[start : start + _ASKED_AT_ONCE]),
-            or_(col(FeedbackRow.match) == "pending", col(FeedbackRow.quarter_at) >= changed_since),
+            col(FeedbackRow.desk).in_(some),
+            or_(
+                col(FeedbackRow.exact_at).is_not(None),
+                col(FeedbackRow.quarter_at) >= changed_since,
+            ),
         )
-        for feedback_id, desk, quarter_at, match in db.exec(statement):
+        rows = db.exec(statement).all()
+        until = list_projected_until(db, some) if rows else {}
+        for feedback_id, desk, quarter_at, exact_at in rows:
+            at = until.get(desk or "")
+            is_due = exact_at is not None and (at is None or at >= exact_at + settled_after)
             since = earliest_change.get(desk or "", _NEVER)
-            if match == "pending" or quarter_at >= since - _SLACK:
+            if is_due or quarter_at >= since - _SLACK:
                 found.append({"feedback_id": feedback_id, "desk": desk, "quarter_at": quarter_at})
     return sorted(found, key=lambda row: str(row["feedback_id"]))
 
@@ -114,12 +130,18 @@ def is_watched(db: Session, desk: str) -> bool:
 
 def projected_until(db: Session, desk: str) -> datetime | None:
     """The event time up to which the desk's device is projected."""
+    return list_projected_until(db, [desk]).get(desk)
+
+
+def list_projected_until(db: Session, desks: Collection[str]) -> dict[str, datetime]:
+    """For each of those desks the event time up to which its device is projected, if it is."""
     statement = (
-        select(func.max(StreamRow.projected_at))
-        .join(DeskRow, col(DeskRow.device_id) == col(StreamRow.device))
-        .where(DeskRow.desk_id == desk)
+        select(DeskRow.desk_id, func.max(StreamRow.projected_at))
+        .join(StreamRow, col(DeskRow.device_id) == col(StreamRow.device))
+        .where(col(DeskRow.desk_id).in_(desks))
+        .group_by(col(DeskRow.desk_id))
     )
-    return db.exec(statement).first()
+    return {desk: at for desk, at in db.exec(statement) if at is not None}
 
 
 def place_of(db: Session, said: DeviceFeedback) -> Place:
