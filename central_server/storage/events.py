@@ -5,13 +5,13 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import Any, NamedTuple
 
-from sqlalchemy import Table, func, select, tuple_
+from sqlalchemy import func, select, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session
 
-from central_server.storage.tables import EventRow
+from central_server.storage.tables import EventRow, table_of
 
-_EVENT: Table = EventRow.__table__  # type: ignore[attr-defined]
+_EVENT = table_of(EventRow)
 _AT = (_EVENT.c.device, _EVENT.c.epoch, _EVENT.c.sequence)
 _ASKED_AT_ONCE = 5000  # three parameters each; SQLite takes 32,766 in one statement
 _ROWS_AT_ONCE = 1000

@@ -24,16 +24,17 @@ from central_server.storage.tables import (
     RuleSetRow,
     SessionRow,
     StreamRow,
+    table_of,
 )
 
-_EVENT: Table = EventRow.__table__  # type: ignore[attr-defined]
-_STREAM: Table = StreamRow.__table__  # type: ignore[attr-defined]
-SESSION: Table = SessionRow.__table__  # type: ignore[attr-defined]
-FLAG: Table = FlagRow.__table__  # type: ignore[attr-defined]
-FEEDBACK: Table = FeedbackRow.__table__  # type: ignore[attr-defined]
-DESK_DAY: Table = DeskDayRow.__table__  # type: ignore[attr-defined]
-RULE_SET: Table = RuleSetRow.__table__  # type: ignore[attr-defined]
-_FEED: Table = FlagFeedRow.__table__  # type: ignore[attr-defined]
+_EVENT = table_of(EventRow)
+_STREAM = table_of(StreamRow)
+SESSION = table_of(SessionRow)
+FLAG = table_of(FlagRow)
+FEEDBACK = table_of(FeedbackRow)
+DESK_DAY = table_of(DeskDayRow)
+RULE_SET = table_of(RuleSetRow)
+_FEED = table_of(FlagFeedRow)
 DERIVED = (SESSION, FLAG, FEEDBACK, DESK_DAY, RULE_SET)
 
 _KEY = (_STREAM.c.device, _STREAM.c.epoch)

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Table, bindparam, select, tuple_, update
+from sqlalchemy import bindparam, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session
 
-from central_server.storage.tables import StreamRow
+from central_server.storage.tables import StreamRow, table_of
 
-_STREAM: Table = StreamRow.__table__  # type: ignore[attr-defined]
+_STREAM = table_of(StreamRow)
 _KEY = (_STREAM.c.device, _STREAM.c.epoch)
 
 Stream = tuple[str, int]  # device, epoch

@@ -87,10 +87,13 @@ def _parse_polygon(name: str, polygon: object) -> tuple[Point, ...]:
 
 
 def _parse_point(name: str, number: int, point: object) -> Point:
-    is_pair = isinstance(point, list) and len(point) == 2
-    if not is_pair or not all(type(value) in (int, float) for value in point):  # type: ignore[attr-defined]
+    if (
+        not isinstance(point, list)
+        or len(point) != 2
+        or not all(type(value) in (int, float) for value in point)
+    ):
         raise ZonesError(f"zone {name}: point {number} is not [x, y] with two numbers")
-    x, y = (float(value) for value in point)  # type: ignore[attr-defined]
+    x, y = (float(value) for value in point)
     if not (math.isfinite(x) and math.isfinite(y) and 0 <= x <= 1 and 0 <= y <= 1):
         raise ZonesError(
             f"zone {name}: point {number} [{x:g}, {y:g}] is outside the picture (0 to 1)"

@@ -133,7 +133,7 @@ def test_a_chain_may_break_before_any_time_is_known() -> None:
     told = both_ways(Story().unreadable().say(1, "queue.observed", {}, **bad))
     assert told.only_flag("broken_chain").begin == minute(1)
     story = Story().unreadable().unreadable()
-    story.rows[1] = story.rows[1]._replace(prevhash="f" * 64)  # type: ignore[union-attr]
+    story.rows[1] = story.rows[1]._replace(prevhash="f" * 64)  # type: ignore[union-attr]  # a row, not a gap
     assert both_ways(story).only_flag("broken_chain").begin.year == 1970
 
 

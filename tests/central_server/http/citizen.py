@@ -62,7 +62,7 @@ class Citizen:
         async def ask() -> httpx.Response:
             transport = httpx.ASGITransport(self._app)
             async with httpx.AsyncClient(transport=transport, base_url="http://public") as client:
-                return await client.request(method, path, **more)  # type: ignore[arg-type]
+                return await client.request(method, path, **more)  # type: ignore[arg-type]  # passed on
 
         answer = asyncio.run(ask())
         assert "set-cookie" not in answer.headers

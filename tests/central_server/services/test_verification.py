@@ -161,7 +161,7 @@ def test_removed_and_relabelled_records_are_named(
 def test_swapped_records_are_named(context: ServerContext) -> None:
     for table, key in (("event", "epoch = 1 AND sequence"), ("server_log", "sequence")):
         for old, new in ((3, 900), (4, 3), (900, 4)):
-            change(context, f"UPDATE {table} SET sequence = {new} WHERE {key} = {old}")  # noqa: S608
+            change(context, f"UPDATE {table} SET sequence = {new} WHERE {key} = {old}")  # noqa: S608 our own words
     named = {line.split(": ")[0] for line in found(context)}
     assert {"server #3", "server #4", "device-a/1 #3", "device-a/1 #4"} <= named
 

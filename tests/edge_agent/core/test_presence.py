@@ -192,7 +192,7 @@ def test_confidence_is_the_reading_s_margin() -> None:
     close = feed(make_tracker(), (0, 0.06), (1, 0.06))[-1].data
     gone = feed(make_tracker(), (0, 0.0), (2, 0.03))[-1].data
     unknown = feed(make_tracker(), (0, None))[-1].data
-    assert [getattr(d, "confidence") for d in (clear, close, gone, unknown)] == [1, 0.5, 0.75, 0]  # noqa: B009
+    assert [getattr(d, "confidence") for d in (clear, close, gone, unknown)] == [1, 0.5, 0.75, 0]  # noqa: B009 mypy
 
 
 def test_a_clock_set_back_claims_no_observed_time() -> None:
