@@ -31,6 +31,8 @@ from event_protocol.events import DeviceStarted
 from event_protocol.messages import CameraTelemetry, DeviceConfiguration
 from event_protocol.names import DeskId, DeviceId
 
+WAKE_EVERY_S = 0.5
+
 log = structlog.get_logger(__name__)
 
 
@@ -87,7 +89,10 @@ class Agent:
     def run(self, stopping: threading.Event) -> None:
         """Run until told to stop, then end everything cleanly."""
         try:
-            stopping.wait()
+            # Looks up now and then: the system may hand a signal to another thread, and Python's
+            # handler then runs only once this one wakes.
+            while not stopping.wait(WAKE_EVERY_S):
+                pass
         finally:
             self.stop()
 
