@@ -9,6 +9,10 @@ from urllib.parse import urlencode
 
 import httpx
 from fastapi import FastAPI
+from sqlmodel import select
+
+from central_server.services.context import ServerContext
+from central_server.storage.tables import FeedbackRow
 
 TOKEN_KEY = bytes(range(32))  # signs the codes on the desks' screens
 Fields = Mapping[str, str | list[str]]
@@ -85,3 +89,9 @@ def code_on(page: httpx.Response) -> str | None:
     """The receipt code that the page shows."""
     found = re.search(r'<output id="code">([A-Z2-7-]+)</output>', page.text)
     return None if found is None else found[1]
+
+
+def feedback_rows(context: ServerContext) -> list[FeedbackRow]:
+    """All feedback that was filed."""
+    with context.database.transaction() as db:
+        return list(db.exec(select(FeedbackRow)))
