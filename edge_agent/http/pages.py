@@ -1,15 +1,11 @@
-"""Pages of the agent: one way to render, the headers each answer carries, a limit on what comes."""
+"""Pages of the agent: one way to render, the headers each answer carries, what is too large."""
 
 from collections.abc import Awaitable, Callable
 
 from fastapi import Request, Response
 from fastapi.responses import HTMLResponse
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from web.pages import choose_language, render
-
-MAX_BODY_BYTES = 256 * 1024  # the longest honest comment, each sign escaped, is under 40 KB
-READ_AT_MOST_BYTES = 16 * 1024 * 1024  # beyond this nobody waits for an answer
 
 # Everything comes from this box, nothing is inline, nobody may frame a page.
 HEADERS = {
@@ -52,43 +48,7 @@ async def add_headers(
     return answer
 
 
-class BodyLimit:
-    """Answers a body larger than any honest form with a page, and never holds it in memory."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Hand the whole body on, or answer 413; whether a length was announced does not matter."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        body, size, is_whole = bytearray(), 0, False
-        # What is too large is still read, or the browser would not show our answer to it.
-        while not is_whole and size <= READ_AT_MOST_BYTES:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                return
-            part: bytes = message.get("body", b"")
-            size += len(part)
-            if size <= MAX_BODY_BYTES:
-                body += part
-            is_whole = not message.get("more_body", False)
-        if size <= MAX_BODY_BYTES:
-            await self._app(scope, _replay(bytes(body), receive), send)
-            return
-        request = Request(scope)
-        back = request.url.path.removesuffix("/amend")
-        answer = page(request, "kiosk/too_large.html", status=413, back=back)
-        await answer(scope, receive, send)
-
-
-def _replay(body: bytes, receive: Receive) -> Receive:
-    waiting = [body]
-
-    async def receive_again() -> Message:
-        if not waiting:
-            return await receive()
-        return {"type": "http.request", "body": waiting.pop(), "more_body": False}
-
-    return receive_again
+def refuse_large(request: Request) -> Response:
+    """Says so, with the way back to the desk's faces."""
+    back = request.url.path.removesuffix("/amend")
+    return page(request, "kiosk/too_large.html", status=413, back=back)

@@ -9,22 +9,25 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 # The longest comment in four-byte letters, percent-encoded, and 22 answers: below 60 KB.
 MAX_BODY_BYTES = 65_536
 # A browser shows our answer only if it could send its whole form; beyond this nobody is waiting.
-_READ_AT_MOST_BYTES = 16 * 2**20
+READ_AT_MOST_BYTES = 16 * 2**20
 
 
 class BodyLimit:
-    """Plain ASGI: `refuse` makes the answer, and what is still being sent is read and dropped."""
+    """Plain ASGI: `refuse` makes the answer to a body of more than 64 KiB.
+
+    What is still being sent is read and dropped; whether a length was announced does not matter.
+    """
 
     def __init__(self, app: ASGIApp, refuse: Callable[[Request], Response]) -> None:
         self._app, self._refuse = app, refuse
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Hands the whole body on, or answers 413."""
-        if scope["type"] != "http" or scope["method"] != "POST":
+        """Hands the whole body on, or answers in the application's place."""
+        if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         body, size, more = bytearray(), 0, True
-        while more and size <= _READ_AT_MOST_BYTES:
+        while more and size <= READ_AT_MOST_BYTES:
             message = await receive()
             if message["type"] == "http.disconnect":
                 return
