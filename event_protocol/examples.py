@@ -158,5 +158,13 @@ def example_downlinks() -> list[WireModel]:
             signing_public_key=SERVER_KEY.public_key().public_bytes_raw().hex(),
             public_url="https://onestop.example",
         ),
-        SendClip(request_id="clip-1", camera="ceiling", begin=AT, end=AT + timedelta(seconds=20)),
+        SendClip(
+            request_id="5b1c7f0e-2d7a-5c3e-9a41-0c8f6d2e7b90",
+            desk=DESK,
+            begin=AT,
+            end=AT + timedelta(seconds=20),
+            expires=AT + timedelta(days=7),
+            max_bytes=200_000_000,
+            server_url="https://onestop.example",
+        ),
     ]

@@ -9,6 +9,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from event_protocol.canonical import canonical_bytes
 from event_protocol.events import CameraState, WireModel
+from event_protocol.evidence import MAX_KEYS, EvidenceKind, RequestId
 from event_protocol.names import (
     CameraName,
     DeskName,
@@ -110,14 +111,33 @@ class DeviceConfiguration(WireModel):
     public_url: str = Field(max_length=500)
 
 
+class HandedKey(WireModel):
+    """A data key of the ring, opened by the server and sealed to the box's boot key (base64)."""
+
+    key_id: RequestId
+    handed: str = Field(max_length=256)
+
+
 class SendClip(WireModel):
-    """Cut and send the pictures of a span of time."""
+    """Cut and send the pictures of a span of time; sent again until a report answers it.
+
+    The box knows which camera sees the desk; it sends to `server_url`, at most `max_bytes`.
+    `hold`: the ring keeps the span until this command comes with `hold` false. `keys` answer a
+    report that needed them; only the holder of `boot_key` opens them.
+    """
 
     kind: Literal["send_clip"] = "send_clip"
-    request_id: str = Field(max_length=64)
-    camera: CameraName
+    request_id: RequestId
+    evidence: EvidenceKind = EvidenceKind.CLIP
+    desk: DeskName
     begin: UtcTime
     end: UtcTime
+    expires: UtcTime
+    max_bytes: PositiveInteger
+    server_url: str = Field(max_length=500)
+    hold: bool = False
+    boot_key: Sha256Hex | None = None
+    keys: tuple[HandedKey, ...] = Field(default=(), max_length=MAX_KEYS)
 
 
 Command = Annotated[DeviceConfiguration | SendClip, Field(discriminator="kind")]

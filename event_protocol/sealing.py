@@ -1,4 +1,4 @@
-"""Feedback is sealed to the server's public key (X25519 sealed boxes): the box can't read it."""
+"""What the box must not read is sealed to the server's public key (X25519 sealed boxes)."""
 
 import base64
 import binascii
@@ -25,25 +25,37 @@ def sealing_key_id(public_key: bytes) -> str:
     return sha256_hex(public_key)[:KEY_ID_CHARACTERS]
 
 
-def seal(content: FeedbackContent, public_key: bytes) -> str:
-    """`key id:base64` of the content, readable only with the private key of `public_key` (32 B)."""
-    plain = content_bytes(content)
-    padded = plain.ljust(-(-len(plain) // BLOCK_BYTES) * BLOCK_BYTES)  # JSON ignores blanks behind
-    box = SealedBox(PublicKey(public_key)).encrypt(padded)
+def seal_bytes(plain: bytes, public_key: bytes) -> str:
+    """`key id:base64` of it, readable only with the private key of `public_key` (32 B)."""
+    box = SealedBox(PublicKey(public_key)).encrypt(plain)
     return f"{sealing_key_id(public_key)}:{base64.b64encode(box).decode()}"
 
 
-def unseal(sealed: str, digest: str, private_keys: Mapping[str, bytes]) -> FeedbackContent:
-    """The content, given private keys by key id; raises `SealError` that says what is wrong."""
+def open_sealed(sealed: str, private_keys: Mapping[str, bytes]) -> bytes:
+    """What `seal_bytes` was given; private keys by key id; raises `SealError`."""
     key_id, _, box = sealed.partition(":")
     if key_id not in private_keys:
         raise SealError("sealed to a key that this server does not hold")
     try:
-        plain = SealedBox(PrivateKey(private_keys[key_id])).decrypt(
+        return SealedBox(PrivateKey(private_keys[key_id])).decrypt(
             base64.b64decode(box, validate=True)
         )
-        content = FeedbackContent.model_validate_json(plain)
-    except (CryptoError, binascii.Error, ValidationError, ValueError) as error:
+    except (CryptoError, binascii.Error, ValueError) as error:
+        raise SealError(f"can't be opened: {type(error).__name__}") from error
+
+
+def seal(content: FeedbackContent, public_key: bytes) -> str:
+    """Feedback as it travels in `sealed`, readable by the server alone."""
+    plain = content_bytes(content)
+    padded = plain.ljust(-(-len(plain) // BLOCK_BYTES) * BLOCK_BYTES)  # JSON ignores blanks behind
+    return seal_bytes(padded, public_key)
+
+
+def unseal(sealed: str, digest: str, private_keys: Mapping[str, bytes]) -> FeedbackContent:
+    """The content, given private keys by key id; raises `SealError` that says what is wrong."""
+    try:
+        content = FeedbackContent.model_validate_json(open_sealed(sealed, private_keys))
+    except ValidationError as error:
         raise SealError(f"can't be opened: {type(error).__name__}") from error
     if content_digest(content) != digest:
         raise SealError("the content is not the one that the chained digest names")

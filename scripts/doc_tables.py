@@ -14,8 +14,10 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 from pydantic_settings import BaseSettings
 
+from event_protocol import evidence
 from event_protocol.asyncapi import ABOUT_CHANNEL, EVENT_MODELS, MODELS_OF_CHANNEL
 from event_protocol.events import Envelope
+from event_protocol.evidence import EvidenceReport
 from event_protocol.topics import FROM_DEVICE, Channel, topic_of
 
 _WORDS = {
@@ -122,16 +124,29 @@ def event_types() -> str:
 
 def parts_and_messages() -> str:
     """A section for each model that is no event, down to the parts they are made of."""
-    roots = [m for channel, models in MODELS_OF_CHANNEL.items() for m in models]
+    found = _with_parts(m for models in MODELS_OF_CHANNEL.values() for m in models)
+    return _sections(
+        model
+        for model in found
+        if model not in EVENT_MODELS and not any(_is_data(event, model) for event in EVENT_MODELS)
+    )
+
+
+def uploads() -> str:
+    """How a box answers a request for pictures, as the module says it, and the report's fields."""
+    about = (inspect.getdoc(evidence) or "").partition("\n\n")[2].rpartition("\n\n")[0]
+    return f"{about}\n\n{_sections(_with_parts([EvidenceReport]))}"
+
+
+def _sections(models: Iterable[type[BaseModel]]) -> str:
+    return "\n\n".join(f"### {m.__name__}\n\n{summary(m)}\n\n{field_table(m)}" for m in models)
+
+
+def _with_parts(roots: Iterable[type[BaseModel]]) -> list[type[BaseModel]]:
     found: dict[str, type[BaseModel]] = {}
     for root in roots:
         _collect(root, found)
-    shown = [
-        model
-        for name, model in found.items()
-        if model not in EVENT_MODELS and not any(_is_data(event, model) for event in EVENT_MODELS)
-    ]
-    return "\n\n".join(f"### {m.__name__}\n\n{summary(m)}\n\n{field_table(m)}" for m in shown)
+    return list(found.values())
 
 
 def _is_data(event: type[BaseModel], model: type[BaseModel]) -> bool:

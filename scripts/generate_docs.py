@@ -24,6 +24,7 @@ PARTS: dict[str, dict[str, Callable[[], str]]] = {
         "envelope": doc_tables.envelope,
         "event types": doc_tables.event_types,
         "messages": doc_tables.parts_and_messages,
+        "uploads": doc_tables.uploads,
     },
     "CONFIGURATION.md": {
         "edge agent": lambda: doc_tables.settings(EdgeSettings),
