@@ -15,20 +15,29 @@ from pathlib import Path
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
+from central_server.main import read_clock
 from central_server.simulation.fleet import DeviceChain, SimulatedDevice
 from central_server.simulation.habits import HONEST
 from central_server.simulation.visits import Span
 from event_protocol.names import DeskId, DeviceId
 from event_protocol.topics import Channel, topic_of
 
-FIRST_DAY = datetime(2026, 1, 5, tzinfo=UTC)
 SEED = 1
+# So long ago, no further: the server takes times that lie months back for a wrong clock's, and
+# derives little from them.
+DAYS_AGO = 30
 LONGEST_PUBLISH_S = 120
 
 
 def bench_desk(number: int) -> tuple[DeviceId, DeskId]:
     """Device and desk of that number."""
     return DeviceId(f"bench-box-{number}"), DeskId(f"bench-desk-{number}")
+
+
+def first_day() -> datetime:
+    """When the load begins."""
+    today = read_clock().replace(hour=0, minute=0, second=0, microsecond=0)
+    return today - timedelta(days=DAYS_AGO)
 
 
 def opening_of(_desk: DeskId, day: date) -> Sequence[Span]:
@@ -43,16 +52,16 @@ def opening_of(_desk: DeskId, day: date) -> Sequence[Span]:
 
 def make_load(devices: int, events: int, sealing_public: bytes) -> list[tuple[str, bytes]]:
     """Topic and payload of `events` events, the devices taking turns as they would."""
-    chains = []
+    chains, begin = [], first_day()
     for number in range(devices):
         device, desk = bench_desk(number)
         chain = DeviceChain(
-            SimulatedDevice(device, ((desk, HONEST),)), SEED, FIRST_DAY, sealing_public
+            SimulatedDevice(device, ((desk, HONEST),)), SEED, begin, sealing_public
         )
         made = (
             (topic_of(device, Channel.EVENTS), event.payload)
             for day in range(10_000)
-            for event in chain.make_day((FIRST_DAY + timedelta(days=day)).date(), opening_of)
+            for event in chain.make_day((begin + timedelta(days=day)).date(), opening_of)
         )
         chains.append(list(islice(made, -(-events // devices))))
     return [message for turn in zip(*chains, strict=True) for message in turn][:events]

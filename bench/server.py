@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from bench.load import FIRST_DAY, SEED, bench_desk
+from bench.load import SEED, bench_desk, first_day
 from central_server.main import read_clock
 from central_server.services import rule_sets
 from central_server.services.context import ServerContext
@@ -42,13 +42,14 @@ def make_context(
 
 
 def _register(database: Database, devices: int, probes: int) -> None:
-    unit = UnitRow(unit_id=UNIT, name=UNIT, kind="commune", valid_from=FIRST_DAY.date())
+    begin = first_day()
+    unit = UnitRow(unit_id=UNIT, name=UNIT, kind="commune", valid_from=begin.date())
     desks = {desk: device for device, desk in map(bench_desk, range(devices))}
     desks |= {probe_desk(number): PROBE for number in range(probes)}
     rows: list[UnitRow | DeviceRow | DeskRow] = [unit]
     for device in sorted(set(desks.values())):
         key = device_key(SEED, device).public_key().public_bytes_raw().hex()
-        rows.append(DeviceRow(device_id=device, unit_id=UNIT, public_key=key, paired_at=FIRST_DAY))
+        rows.append(DeviceRow(device_id=device, unit_id=UNIT, public_key=key, paired_at=begin))
     rows += [
         DeskRow(desk_id=desk, unit_id=UNIT, name=desk, device_id=device, token_key=NO_HASH)
         for desk, device in desks.items()
