@@ -12,11 +12,19 @@ import orjson
 
 from central_server.domain import feedback as feedback_domain
 from central_server.domain.feedback import UNMATCHED, Matched, Opened, Stay
-from central_server.domain.flags import Place
+from central_server.domain.flags import Flag, Place
 from central_server.domain.server_log import FeedbackCompleted, FeedbackReceived
 from central_server.services.derived_rows import Row, feedback_row
 from central_server.services.projection_run import Run, write_flags
-from central_server.storage import feedback_entries, feedback_sources, projection
+from central_server.storage import (
+    desk_settings,
+    feedback_entries,
+    feedback_matches,
+    feedback_sources,
+    projection,
+)
+from central_server.storage.desk_settings import KnownDevice
+from central_server.storage.feedback_matches import Progress
 from central_server.storage.feedback_sources import DeviceFeedback
 from event_protocol.events import FeedbackChannel
 from event_protocol.feedback import FeedbackContent
@@ -26,6 +34,7 @@ _GONE = "the sealed content was erased"
 _NO_DEVICE = datetime.max.replace(tzinfo=UTC)  # a desk that no device watches has no session
 # Whoever speaks from home or by telephone does not sit at the desk at that moment.
 _AWAY_FROM_DESK = (FeedbackChannel.HOME.value, FeedbackChannel.HOTLINE.value)
+_LOGGED = (FeedbackChannel.PHONE.value, *_AWAY_FROM_DESK)  # doors of the server's own
 
 
 class SaidAt(NamedTuple):
@@ -41,7 +50,6 @@ class _Source(NamedTuple):
 
     feedback_id: str
     channel: str
-    desk: str | None
     place: Place
     quarter_at: datetime
     versions: Sequence[tuple[str | None, str]]
@@ -54,32 +62,33 @@ def project(
     earliest_change: Mapping[str, datetime],
 ) -> None:
     """New feedback events, and known feedback that waits for, or may lose or win, a session."""
-    found = {one.feedback_id: one for one in feedback_sources.find_said(run.db, said)}
-    waiting = feedback_sources.list_affected(
+    sources = {one.feedback_id: one for one in feedback_sources.find_said(run.db, said)}
+    logged: list[_Source] = []
+    affected = feedback_matches.list_affected(
         run.db, desks, earliest_change, feedback_domain.MATCH_AFTER
     )
-    for row in waiting:
-        if row["feedback_id"] not in found:
-            project_known(run, row)
-    for one in found.values():
-        _project(run, _from_device(run, one))
+    for row in affected:
+        if row["feedback_id"] in sources:
+            continue
+        by_server = _find_logged(run, row["feedback_id"]) if row["channel"] in _LOGGED else None
+        if by_server is not None:
+            logged.append(by_server)
+        elif (by_device := feedback_sources.find_by_row(run.db, row)) is not None:
+            sources[by_device.feedback_id] = by_device
+    _project(run, [*logged, *_from_devices(run, list(sources.values()))])
 
 
-def project_known(run: Run, row: Mapping[str, object]) -> None:
-    """Makes a feedback's row anew: sessions at its desk have changed."""
-    feedback_id = str(row["feedback_id"])
-    if not project_logged(run, feedback_id):
-        one = feedback_sources.find_by_row(run.db, row)
-        if one is not None:
-            _project(run, _from_device(run, one))
+def project_logged(run: Run, feedback_id: str) -> None:
+    """Makes the row of feedback by phone, from home or by hotline, if it is such."""
+    source = _find_logged(run, feedback_id)
+    _project(run, [] if source is None else [source])
 
 
-def project_logged(run: Run, feedback_id: str) -> bool:
-    """Makes the row of feedback by phone, from home or by hotline; `False` if it is none."""
+def _find_logged(run: Run, feedback_id: str) -> _Source | None:
     entries = feedback_entries.list_entries(run.db, feedback_id)
     first = entries[0] if entries else None
     if first is None or not isinstance(first.entry, FeedbackReceived):
-        return False
+        return None
     received = first.entry
     versions = [
         (logged.sealed, logged.entry.digest)
@@ -87,54 +96,65 @@ def project_logged(run: Run, feedback_id: str) -> bool:
         if isinstance(logged.entry, FeedbackReceived | FeedbackCompleted)
     ]
     place = Place(received.unit_id, None, None, received.desk)
-    source = _Source(
-        feedback_id, received.channel.value, received.desk, place, first.time, versions
-    )
-    _project(run, source)
-    return True
+    return _Source(feedback_id, received.channel.value, place, first.time, versions)
 
 
-def _from_device(run: Run, one: DeviceFeedback) -> _Source:
-    place = feedback_sources.place_of(run.db, one)
+def _from_devices(run: Run, told: Sequence[DeviceFeedback]) -> list[_Source]:
+    """Whom each concerns; a desk that the device may not speak for is left out."""
+    known = desk_settings.read_devices(run.db, {one.device for one in told}) if told else {}
+    return [_from_device(one, known[one.device]) for one in told]
+
+
+def _from_device(one: DeviceFeedback, device: KnownDevice) -> _Source:
+    desk = device.desks.get(one.desk) if one.desk else None
+    place = Place(device.unit_id, one.device)
+    if desk is not None:
+        place = Place(desk.unit_id, one.device, None, one.desk)
     versions = [(sealed, orjson.loads(body)["data"]["digest"]) for sealed, body in one.versions]
-    return _Source(one.feedback_id, one.channel, place.desk, place, one.quarter_at, versions)
+    return _Source(one.feedback_id, one.channel, place, one.quarter_at, versions)
 
 
-def _project(run: Run, source: _Source) -> None:
-    contents, unreadable = _open_all(run, source)
-    opened = feedback_domain.fold_versions(contents) if contents else None
-    matched = UNMATCHED
-    if opened is not None and source.channel not in _AWAY_FROM_DESK:
-        matched = _match(run, source.desk, opened)
-    row = feedback_row(
-        source.feedback_id,
-        source.channel,
-        source.place,
-        source.quarter_at,
-        opened,
-        matched,
-        unreadable,
-    )
-    projection.upsert(run.db, projection.FEEDBACK, [row])
-    _write_flag(run, source, opened, matched, row)
-
-
-def _write_flag(
-    run: Run, source: _Source, opened: Opened | None, matched: Matched, row: Row
-) -> None:
-    if opened is None:
+def _project(run: Run, sources: Sequence[_Source]) -> None:
+    """Rows and flags of all of them, each looked up on its own and written together."""
+    if not sources:
         return
+    desks = {source.place.desk for source in sources} - {None}
+    progress = feedback_matches.read_progress(run.db, [desk for desk in desks if desk])
+    rows: list[Row] = []
+    flags: list[Flag] = []
+    for source in sources:
+        contents, unreadable = _open_all(run, source)
+        opened = feedback_domain.fold_versions(contents) if contents else None
+        matched = _match(run, source, opened, progress)
+        rows.append(
+            feedback_row(
+                source.feedback_id,
+                source.channel,
+                source.place,
+                source.quarter_at,
+                opened,
+                matched,
+                unreadable,
+            )
+        )
+        flags += _raise_flag(run, source, opened, matched)
+    projection.upsert(run.db, projection.FEEDBACK, rows)
+    write_flags(run, flags)
+
+
+def _raise_flag(run: Run, source: _Source, opened: Opened | None, matched: Matched) -> list[Flag]:
+    if opened is None:
+        return []
     flag = feedback_domain.complaint_flag(
         source.feedback_id,
         source.channel,
-        row["quarter_at"],
+        source.quarter_at,
         opened,
         matched,
         source.place,
-        run.rules.at(row["quarter_at"]),
+        run.rules.at(source.quarter_at),
     )
-    if flag is not None:
-        write_flags(run, [flag])
+    return [] if flag is None else [flag]
 
 
 def _open_all(run: Run, source: _Source) -> tuple[list[FeedbackContent], str | None]:
@@ -151,16 +171,15 @@ def _open_all(run: Run, source: _Source) -> tuple[list[FeedbackContent], str | N
     return contents, unreadable
 
 
-def _match(run: Run, desk: str | None, opened: Opened) -> Matched:
-    if desk is None:
+def _match(
+    run: Run, source: _Source, opened: Opened | None, progress: Mapping[str, Progress]
+) -> Matched:
+    desk = source.place.desk
+    if opened is None or desk is None or source.channel in _AWAY_FROM_DESK:
         return UNMATCHED
     at, session_id = opened.content.at, opened.content.session_id
     named = None if session_id is None else str(session_id)
-    stays = [
-        Stay(*row)
-        for row in feedback_sources.list_stays(run.db, desk, at, feedback_domain.MATCH_AFTER, named)
-    ]
-    until = feedback_sources.projected_until(run.db, desk)
-    if not feedback_sources.is_watched(run.db, desk):
-        until = _NO_DEVICE
-    return feedback_domain.match(at, named, stays, until)
+    found = feedback_matches.list_stays(run.db, desk, at, feedback_domain.MATCH_AFTER, named)
+    known = progress.get(desk)
+    until = known.until if known and known.is_watched else _NO_DEVICE
+    return feedback_domain.match(at, named, [Stay(*row) for row in found], until)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from central_server.domain.flags import Place
+from central_server.domain.flags import Flag, Place
 from central_server.domain.streams import (
     FEEDBACK_TYPES,
     Setting,
@@ -38,9 +38,9 @@ class _Batch:
 
     sessions: list[Row] = field(default_factory=list)
     days: list[Row] = field(default_factory=list)
+    flags: list[Flag] = field(default_factory=list)
     feedback: list[SaidAt] = field(default_factory=list)
     earliest: dict[str, datetime] = field(default_factory=dict)  # changed sessions, by desk
-    refolded: bool = False
 
 
 def project(run: Run, streams: Iterable[Stream]) -> None:
@@ -94,7 +94,6 @@ def _continue(
     fold = _open_fold(run, position, known)
     _advance(run, fold, position, events, batch)
     _collect(run, fold, position, known, batch)
-    write_flags(run, fold.changes.flags.values())
 
 
 def _refold(run: Run, position: StreamPosition, known: KnownDevice, batch: _Batch) -> None:
@@ -123,7 +122,6 @@ def _refold(run: Run, position: StreamPosition, known: KnownDevice, batch: _Batc
             if (row["desk"], row["day"]) not in days
         ],
     )
-    write_flags(run, fold.changes.flags.values())
     withdraw_flags(
         run,
         [
@@ -201,6 +199,7 @@ def _collect(
     for (desk, day), tally in fold.changes.days.items():
         at_desk = Place(known.desks[desk].unit_id, place.device, place.epoch, desk)
         batch.days.append(derived_rows.desk_day_row(day, tally, desk, at_desk))
+    batch.flags += fold.changes.flags.values()
     position.projected_through = fold.stream.sequence
     position.projected_at = fold.stream.latest
     position.state = {
@@ -218,6 +217,7 @@ def _write(run: Run, positions: list[StreamPosition], batch: _Batch) -> None:
     projection.upsert(db, projection.SESSION, batch.sessions, only_of_stream=True)
     projection.upsert(db, projection.DESK_DAY, batch.days)
     projection.save_streams(db, positions)
+    write_flags(run, batch.flags)
 
 
 def in_groups(streams: Iterable[Stream], size: int) -> Iterator[list[Any]]:

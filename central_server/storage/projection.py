@@ -6,6 +6,7 @@ Rows are plain mappings here (SQLAlchemy Core): object by object was measured 16
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from itertools import islice
 from typing import Any
 
@@ -43,6 +44,7 @@ _ROWS_AT_ONCE = 2000
 _ASKED_AT_ONCE = 500
 
 Row = Mapping[str, Any]
+_INSERTS: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 
 
 @dataclass(slots=True)
@@ -64,11 +66,37 @@ class StreamPosition:
 _POSITION = tuple(StreamPosition.__dataclass_fields__)
 _OWNED = ("projected_through", "projected_at", "superseded_by", "state", "must_refold", "given_up")
 
+# Statements of every run are made once: building one takes two to four times as long as asking.
+_LOCKED = (
+    select(*(_STREAM.c[name] for name in _POSITION))
+    .where(tuple_(*_KEY).in_(bindparam("streams", expanding=True)))
+    .with_for_update()
+    .order_by(*_KEY)
+)
+_SAVED = (
+    update(_STREAM)
+    .where(_STREAM.c.device == bindparam("_device"), _STREAM.c.epoch == bindparam("_epoch"))
+    .values({name: bindparam(f"_{name}") for name in _OWNED})
+)
+_NEW = (
+    select(*_EVENT_COLUMNS)
+    .where(
+        _EVENT.c.device == bindparam("of_device"),
+        _EVENT.c.epoch == bindparam("of_epoch"),
+        _EVENT.c.sequence > bindparam("after"),
+        _EVENT.c.sequence <= bindparam("through"),
+    )
+    .order_by(_EVENT.c.sequence)
+)
+_THROUGH = select(_STREAM.c.projected_through).where(
+    _STREAM.c.device == bindparam("of_device"), _STREAM.c.epoch == bindparam("of_epoch")
+)
+
 
 def lock_streams(db: Session, streams: Iterable[Stream]) -> list[StreamPosition]:
     """Those streams' positions in order, locked until the transaction ends."""
-    condition = tuple_(*_KEY).in_(sorted(set(streams)))
-    return _positions(db, select(*_columns()).where(condition).with_for_update())
+    values = {"streams": sorted(set(streams))}
+    return [StreamPosition(*row) for row in db.connection().execute(_LOCKED, values)]
 
 
 def list_streams(db: Session) -> list[Stream]:
@@ -87,27 +115,19 @@ def list_behind(db: Session) -> list[Stream]:
 def save_streams(db: Session, positions: Sequence[StreamPosition]) -> None:
     """Writes the projector's columns."""
     if positions:
-        statement = (
-            update(_STREAM)
-            .where(_STREAM.c.device == bindparam("_device"), _STREAM.c.epoch == bindparam("_epoch"))
-            .values({name: bindparam(f"_{name}") for name in _OWNED})
-        )
         fields = ("device", "epoch", *_OWNED)
         values = [{f"_{name}": getattr(row, name) for name in fields} for row in positions]
-        db.connection().execute(statement, values)
+        db.connection().execute(_SAVED, values)
 
 
 def open_position(db: Session, device: str, epoch: int) -> int:
     """How far a log that is not a device's is projected, locked; made at its first use."""
-    insert = sqlite.insert if db.get_bind().dialect.name == "sqlite" else postgresql.insert
-    empty = StreamRow(device=device, epoch=epoch).model_dump()
-    statement = select(_STREAM.c.projected_through).where(
-        _STREAM.c.device == device, _STREAM.c.epoch == epoch
-    )
-    found = db.connection().execute(statement.with_for_update()).scalar()
+    values = {"of_device": device, "of_epoch": epoch}
+    found = db.connection().execute(_THROUGH.with_for_update(), values).scalar()
     if found is None:
-        db.connection().execute(insert(_STREAM).on_conflict_do_nothing(), [empty])
-        found = db.connection().execute(statement.with_for_update()).scalar_one()
+        empty = StreamRow(device=device, epoch=epoch).model_dump()
+        db.connection().execute(_insert(db)(_STREAM).on_conflict_do_nothing(), [empty])
+        found = db.connection().execute(_THROUGH.with_for_update(), values).scalar_one()
     return int(found)
 
 
@@ -176,16 +196,6 @@ def read_new(
 
     A query for each stream: joined to the streams' table, SQLite read the whole log each time.
     """
-    statement = (
-        select(*_EVENT_COLUMNS)
-        .where(
-            _EVENT.c.device == bindparam("of_device"),
-            _EVENT.c.epoch == bindparam("of_epoch"),
-            _EVENT.c.sequence > bindparam("after"),
-            _EVENT.c.sequence <= bindparam("through"),
-        )
-        .order_by(_EVENT.c.sequence)
-    )
     for position in positions:
         values = {
             "of_device": position.device,
@@ -193,7 +203,7 @@ def read_new(
             "after": position.projected_through,
             "through": position.received_through,
         }
-        rows = db.connection().execute(statement, values)
+        rows = db.connection().execute(_NEW, values)
         events = [StreamEvent._make(row) for row in rows]
         if events:
             yield (position.device, position.epoch), events
@@ -219,17 +229,26 @@ def upsert(db: Session, table: Table, rows: Iterable[Row], *, only_of_stream: bo
     `only_of_stream`: a row that another stream has made stays as it is.
     """
     left = iter(rows)
-    insert = sqlite.insert if db.get_bind().dialect.name == "sqlite" else postgresql.insert
     while some := list(islice(left, _ROWS_AT_ONCE)):
-        statement = insert(table)
-        keys = [column.name for column in table.primary_key]
-        new = statement.excluded
-        values = {c.name: new[c.name] for c in table.columns if c.name not in keys}
-        where = None
-        if only_of_stream:
-            where = and_(table.c.device == new.device, table.c.epoch == new.epoch)
-        conflict = statement.on_conflict_do_update(index_elements=keys, set_=values, where=where)
-        db.connection().execute(conflict, [dict(row) for row in some])
+        statement = _upserting(_dialect(db), table, only_of_stream)
+        db.connection().execute(statement, [dict(row) for row in some])
+
+
+@cache
+def _upserting(dialect: str, table: Table, only_of_stream: bool) -> Any:
+    statement = _INSERTS[dialect](table)
+    keys = [column.name for column in table.primary_key]
+    new = statement.excluded
+    values = {c.name: new[c.name] for c in table.columns if c.name not in keys}
+    where = None
+    if only_of_stream:
+        where = and_(table.c.device == new.device, table.c.epoch == new.epoch)
+    return statement.on_conflict_do_update(index_elements=keys, set_=values, where=where)
+
+
+@cache
+def _finding(table: Table, key: str) -> Any:
+    return select(table).where(table.c[key].in_(bindparam("names", expanding=True)))
 
 
 def find_rows(db: Session, table: Table, key: str, values: Iterable[str]) -> dict[str, Row]:
@@ -237,8 +256,8 @@ def find_rows(db: Session, table: Table, key: str, values: Iterable[str]) -> dic
     found: dict[str, Row] = {}
     left = iter(sorted(set(values)))
     while some := list(islice(left, _ASKED_AT_ONCE)):
-        statement = select(table).where(table.c[key].in_(some))
-        found.update((row[key], dict(row)) for row in db.connection().execute(statement).mappings())
+        rows = db.connection().execute(_finding(table, key), {"names": some}).mappings()
+        found.update((row[key], dict(row)) for row in rows)
     return found
 
 
@@ -265,9 +284,9 @@ def add_to_feed(db: Session, flag_ids: Iterable[str], at: datetime) -> None:
     db.connection().execute(insert(_FEED), [{"flag_id": one, "at": at} for one in flag_ids])
 
 
-def _columns() -> list[Any]:
-    return [_STREAM.c[name] for name in _POSITION]
+def _insert(db: Session) -> Any:
+    return _INSERTS[_dialect(db)]
 
 
-def _positions(db: Session, statement: Any) -> list[StreamPosition]:
-    return [StreamPosition(*row) for row in db.connection().execute(statement.order_by(*_KEY))]
+def _dialect(db: Session) -> str:
+    return db.get_bind().dialect.name
