@@ -24,10 +24,10 @@ from central_server.http import (
     sessions,
     units,
 )
-from central_server.http.headers import SecurityHeaders
 from central_server.http.language import RememberLanguage
 from central_server.services.context import ServerContext
 from web.body_limit import BodyLimit
+from web.headers import SecurityHeaders
 from web.pages import STATIC
 
 _ABOUT = """Sessions, flags, devices, units and scorecards of one-stop desks.

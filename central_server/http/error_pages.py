@@ -20,8 +20,8 @@ from central_server.domain.errors import (
     NotFoundError,
     NotLoggedInError,
 )
-from central_server.http.headers import HEADERS
 from central_server.http.language import page_language
+from web.headers import HEADERS
 from web.pages import render, translate
 
 _log = structlog.get_logger()

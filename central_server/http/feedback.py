@@ -20,7 +20,6 @@ from central_server.http.public_pages import (
     text_of,
     texts_of,
 )
-from central_server.http.qr_pictures import qr_svg
 from central_server.services import feedback
 from central_server.services.feedback import Saved
 from central_server.services.rating_forms import (
@@ -37,6 +36,7 @@ from event_protocol.feedback import (
     MAX_CONTACT_CHARACTERS,
     ComplaintReason,
 )
+from web.qr_pictures import qr_svg
 
 router = APIRouter(include_in_schema=False)
 _log = structlog.get_logger()

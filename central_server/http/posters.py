@@ -6,8 +6,8 @@ from fastapi.responses import HTMLResponse
 from central_server.domain.errors import NotFoundError
 from central_server.domain.permissions import Permission, require_in
 from central_server.http.dependencies import CurrentVisit
-from central_server.http.qr_pictures import qr_svg
 from central_server.storage import places
+from web.qr_pictures import qr_svg
 
 router = APIRouter(prefix="/posters", include_in_schema=False)
 

@@ -14,11 +14,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from central_server.domain.errors import NotFoundError
 from central_server.http import feedback, places, receipts
-from central_server.http.headers import SecurityHeaders
 from central_server.http.public_pages import PublicParts, open_page
 from central_server.services.context import ServerContext
 from central_server.services.surveys import load_surveys
 from web.body_limit import BodyLimit
+from web.headers import SecurityHeaders
 from web.pages import STATIC
 
 _log = structlog.get_logger()

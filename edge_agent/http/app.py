@@ -8,11 +8,12 @@ from fastapi.responses import RedirectResponse
 from fastapi.staticfiles import StaticFiles
 
 from edge_agent.http.kiosk import UnknownDeskError, make_kiosk_router, show_unknown_desk
-from edge_agent.http.pages import add_headers, refuse_large
+from edge_agent.http.pages import refuse_large
 from edge_agent.http.parts import Desks, Installation
 from edge_agent.http.screen import make_screen_router
 from edge_agent.http.setup import LoginNeededError, ask_for_login, make_setup_router
 from web.body_limit import BodyLimit
+from web.headers import SecurityHeaders
 from web.pages import STATIC
 
 
@@ -22,7 +23,7 @@ def make_app(
     """Kiosk, screen and wizard; `session_key` signs the wizard's log-in."""
     app = FastAPI(title="Edge agent", docs_url=None, redoc_url=None, openapi_url=None)
     app.add_middleware(BodyLimit, refuse=refuse_large)
-    app.middleware("http")(add_headers)  # added last, so that it sees every answer
+    app.add_middleware(SecurityHeaders)  # added last, so that it sees every answer
     app.add_exception_handler(UnknownDeskError, show_unknown_desk)
     app.add_exception_handler(LoginNeededError, ask_for_login)
     app.include_router(make_kiosk_router(desks, now))

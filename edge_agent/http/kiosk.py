@@ -24,13 +24,13 @@ from edge_agent.core.feedback import (
 from edge_agent.http.form_tokens import make_form_token, read_form_token, sign_id
 from edge_agent.http.pages import language_of, page
 from edge_agent.http.parts import Desks, NotSavedError
-from edge_agent.http.qr_pictures import draw_code
 from event_protocol.feedback import (
     MAX_COMMENT_CHARACTERS,
     MAX_CONTACT_CHARACTERS,
     ComplaintReason,
 )
 from event_protocol.messages import DeskConfiguration
+from web.qr_pictures import qr_svg
 
 RATINGS = (5, 4, 3, 2, 1)
 REASONS = tuple(ComplaintReason)
@@ -216,7 +216,7 @@ class KioskPages:
         if given is None or given.receipt_code is None:
             return None
         address = f"{self._desks.public_url.rstrip('/')}/receipt"
-        return {"code": given.receipt_code, "qr": draw_code(given.receipt_code), "at": address}
+        return {"code": given.receipt_code, "qr": qr_svg(given.receipt_code), "at": address}
 
 
 def make_kiosk_router(desks: Desks, now: Callable[[], datetime]) -> APIRouter:
@@ -249,4 +249,4 @@ def _redirect(request: Request, path: str) -> RedirectResponse:
     language = language_of(request)
     if language != "vi":
         path += f"{'&' if '?' in path else '?'}lang={language}"
-    return RedirectResponse(path, 303, headers={"Cache-Control": "no-store"})
+    return RedirectResponse(path, 303)

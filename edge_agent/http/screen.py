@@ -9,9 +9,9 @@ from fastapi import APIRouter, Request, Response
 from edge_agent.http.kiosk import find_desk
 from edge_agent.http.pages import page
 from edge_agent.http.parts import Desks
-from edge_agent.http.qr_pictures import draw_code
 from event_protocol.messages import DeskConfiguration
 from event_protocol.tokens import RatingToken, make_token
+from web.qr_pictures import qr_svg
 
 ROTATE_EVERY_S = 30
 # A citizen who scans at the last moment still has time to get a connection and tap.
@@ -30,7 +30,7 @@ def make_screen_router(desks: Desks, now: Callable[[], datetime]) -> APIRouter:
             request,
             "screen/screen.html",
             desk=desk,
-            code=draw_code(address),
+            code=qr_svg(address),
             address=address.partition("?")[0],
             refresh_s=ROTATE_EVERY_S,
         )

@@ -135,7 +135,7 @@ class SetupPages:
         picture = self._box.take_picture(name)
         if picture is None:
             return Response(status_code=404)
-        return Response(picture, media_type="image/jpeg", headers={"Cache-Control": "no-store"})
+        return Response(picture, media_type="image/jpeg")
 
     # --- parts -----------------------------------------------------------------------------------
 

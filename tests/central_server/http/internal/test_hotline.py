@@ -7,13 +7,13 @@ from sqlmodel import select
 
 from central_server.domain.permissions import Role
 from central_server.domain.server_log import FeedbackReceived
-from central_server.http.qr_pictures import qr_svg
 from central_server.services.context import ServerContext
 from central_server.storage import server_log
 from central_server.storage.tables import FeedbackRow, FlagRow
 from tests.central_server.http.citizen import hidden, words_of
 from tests.central_server.http.internal.browser import Browser
 from tests.central_server.http.internal.conftest import OpenBrowser
+from web.qr_pictures import qr_svg
 
 TOLD = {
     "place": "desk:desk-commune-a",

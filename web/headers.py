@@ -1,4 +1,4 @@
-"""Headers that every answer carries: nothing from elsewhere, nothing in foreign frames."""
+"""Headers that every answer carries: nothing from elsewhere, in no foreign frame, never kept."""
 
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -10,6 +10,7 @@ _POLICY = (
 HEADERS = {
     "Content-Security-Policy": _POLICY,
     "X-Content-Type-Options": "nosniff",
+    # "no-referrer" would make browsers send our own forms with `Origin: null`.
     "Referrer-Policy": "same-origin",
     "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
     "Cross-Origin-Opener-Policy": "same-origin",
