@@ -7,10 +7,19 @@ import os
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    AliasChoices,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from central_server.domain.yaml_lines import WrongFileError, line_of, parse_mapping
+from event_protocol.enrolment import is_loopback
 
 
 class Section(BaseModel):
@@ -55,7 +64,6 @@ class BrokerSettings(Section):
     port: Port = Field(default=1883, description="Port of the broker.")
     username: str = Field(default="central-server", description="The server's own name there.")
     password: str = Field(default="", repr=False, description="The server's own password there.")
-    tls: bool = Field(default=False, description="Speak TLS; required outside loopback.")
     ca_file: Path | None = Field(
         default=None,
         description="Authority that signed the broker's certificate; empty: the system's.",
@@ -63,6 +71,24 @@ class BrokerSettings(Section):
     device_host: str | None = Field(
         default=None, description="Address of the broker as devices see it; empty: as above."
     )
+    tls: bool = Field(
+        default=False,
+        validate_default=True,
+        description="Speak TLS; required unless server and devices are on the broker's machine.",
+    )
+
+    @field_validator("tls")
+    @classmethod
+    def _no_word_in_the_clear(cls, tls: bool, others: ValidationInfo) -> bool:
+        if tls and others.data.get("embedded"):
+            raise ValueError("the embedded broker speaks no TLS; beyond this machine use Mosquitto")
+        for name in ("host", "device_host"):
+            host = others.data.get(name)
+            if not tls and host is not None and not is_loopback(host):
+                raise ValueError(
+                    f"must be true: by broker.{name}, {host}, passwords leave this machine"
+                )
+        return tls
 
 
 class IngestSettings(Section):

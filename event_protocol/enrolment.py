@@ -1,5 +1,7 @@
 """Pairing: an installer's one-time code becomes a device's name, keys and broker access (HTTPS)."""
 
+import ipaddress
+
 from pydantic import Field
 
 from event_protocol.events import WireModel
@@ -33,3 +35,11 @@ class Enrolment(WireModel):
     device: DeviceName
     broker: BrokerAccess
     configuration: DeviceConfiguration
+
+
+def is_loopback(host: str) -> bool:
+    """Whether what is sent to `host` stays on this machine, and so may go without TLS."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

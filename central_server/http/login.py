@@ -1,6 +1,5 @@
 """Log-in and log-out with a form, and the way to each role's first page."""
 
-from ipaddress import ip_address
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Form, Request
@@ -17,6 +16,7 @@ from central_server.http.dependencies import (
 from central_server.http.language import Language
 from central_server.http.navigation import HOME
 from central_server.services import accounts
+from event_protocol.enrolment import is_loopback
 from web.pages import render
 
 router = APIRouter(include_in_schema=False)
@@ -96,11 +96,4 @@ def own_path(target: str) -> str:
 
 def _is_secure(request: Request) -> bool:
     """Cookies need TLS, but for a browser on the same machine (demo, pilot)."""
-    return request.url.scheme == "https" or not _is_loopback(request.url.hostname or "")
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+    return request.url.scheme == "https" or not is_loopback(request.url.hostname or "")

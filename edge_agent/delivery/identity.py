@@ -1,6 +1,5 @@
 """Who this box is: its own Ed25519 key, and what the server told it at pairing."""
 
-import ipaddress
 import os
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -10,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pydantic import ValidationError
 
 from edge_agent.delivery.files import OWNER_ONLY, flush_folder, write_whole
-from event_protocol.enrolment import ENROLMENT_PATH, Enrolment, EnrolmentRequest
+from event_protocol.enrolment import ENROLMENT_PATH, Enrolment, EnrolmentRequest, is_loopback
 from event_protocol.messages import DeviceConfiguration
 from event_protocol.names import DeviceId
 from event_protocol.signing import checkpoint_statement, sign
@@ -91,14 +90,6 @@ class Identity:
             )
         self.store_enrolment(enrolment)
         return enrolment
-
-
-def is_loopback(host: str) -> bool:
-    """Whether what is sent to `host` stays on this machine."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def require_private_way(server_url: str) -> None:

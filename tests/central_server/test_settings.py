@@ -51,6 +51,19 @@ def test_the_database_by_file(tmp_path: Path) -> None:
         ("ingest:\n\n  batch_events: many\n", "server.yaml:3: ingest.batch_events: Input should"),
         ("notify:\n  targets:\n  - [a]\n  - 5\n", "server.yaml:4: notify.targets.1: Input should"),
         ("web: [1\n", "server.yaml:2: not YAML"),
+        (
+            "broker:\n  host: mqtt.example\n",
+            "server.yaml:1: broker.tls: Value error, must be true: by broker.host, mqtt.example, "
+            "passwords leave this machine",
+        ),
+        (
+            "broker:\n  device_host: 10.0.0.5\n  tls: false\n",
+            "server.yaml:3: broker.tls: Value error, must be true: by broker.device_host, 10.0.0.5",
+        ),
+        (
+            "broker:\n  embedded: true\n  tls: true\n",
+            "server.yaml:3: broker.tls: Value error, the embedded broker speaks no TLS",
+        ),
         ("- web\n", "server.yaml:1: names and values are expected"),
         ("web: \x07\n", "server.yaml:1: not YAML"),
     ],
@@ -59,6 +72,14 @@ def test_what_is_wrong_is_named_by_its_line(tmp_path: Path, text: str, says: str
     with pytest.raises(WrongFileError) as caught:
         load_settings(written(tmp_path, text))
     assert says in str(caught.value)
+
+
+def test_a_broker_elsewhere_may_be_reached_by_tls(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ONESTOP_BROKER__TLS", "true")
+    settings = load_settings(written(tmp_path, "broker:\n  host: mqtt.example\n"))
+    assert (settings.broker.host, settings.broker.tls) == ("mqtt.example", True)
 
 
 def test_a_wrong_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

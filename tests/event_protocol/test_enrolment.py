@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from event_protocol.enrolment import BrokerAccess, Enrolment, EnrolmentRequest
+from event_protocol.enrolment import BrokerAccess, Enrolment, EnrolmentRequest, is_loopback
 from event_protocol.examples import DEVICE, example_downlinks
 from event_protocol.messages import DeviceConfiguration
 
@@ -27,3 +27,21 @@ def test_a_request_that_cant_be_one_is_refused(changed: dict[str, str]) -> None:
     assert EnrolmentRequest.model_validate(request)
     with pytest.raises(ValidationError):
         EnrolmentRequest.model_validate(request | changed)
+
+
+@pytest.mark.parametrize(
+    ("host", "is_own"),
+    [
+        ("127.0.0.1", True),
+        ("127.8.0.1", True),
+        ("::1", True),
+        ("localhost", True),
+        ("0.0.0.0", False),  # noqa: S104
+        ("10.0.0.5", False),
+        ("mqtt.example", False),
+        ("localhost.example", False),
+        ("", False),
+    ],
+)
+def test_what_stays_on_this_machine(host: str, is_own: bool) -> None:
+    assert is_loopback(host) == is_own
