@@ -11,6 +11,7 @@ _CODE_CHARACTERS = 24
 _GROUP = 4
 # What base32 has no letter for, read as the letter it was taken for.
 _MISREAD = str.maketrans({"0": "O", "1": "I", "8": "B", "9": "G"})
+_HINT_DIGITS = 6
 _SALT = b"onestop.receipt.v1"
 # 16 MiB and about 50 ms for each guess.
 _SCRYPT_COST = 2**14
@@ -35,12 +36,20 @@ def read_code(typed: str) -> str | None:
         return None
 
 
+def hint_of(code: str) -> str:
+    """The first 24 bits of a quick hash, which open what `hash_code` gives.
+
+    Whoever guesses is turned away by them without the slow hash; 96 bits are left to be guessed.
+    """
+    return hashlib.sha256(_SALT + code.encode()).hexdigest()[:_HINT_DIGITS]
+
+
 def hash_code(code: str, pepper: bytes = b"") -> str:
-    """scrypt (RFC 7914) in hexadecimal; the same for the same code, so that it can be looked up.
+    """Hint and scrypt (RFC 7914) in hexadecimal; the same for the same code: it can be looked up.
 
     Kiosks hold no pepper and hash without one; 120 random bits need none.
     """
     digest = hashlib.scrypt(
         code.encode(), salt=_SALT + pepper, n=_SCRYPT_COST, r=8, p=1, maxmem=2**26, dklen=32
     )
-    return digest.hex()
+    return hint_of(code) + digest.hex()

@@ -25,8 +25,9 @@ class PublicParts:
     surveys: Sequence[Survey]
     # A desk serves one citizen in some minutes, but a whole waiting room may rate at once.
     taps: Throttle = field(default_factory=lambda: Throttle(burst=60, per_minute=30))
-    # Codes can't be guessed; this keeps guessers from keeping the processor busy.
-    look_ups: Throttle = field(default_factory=lambda: Throttle(burst=60, per_minute=60))
+    # By the hint of a code that may exist, each costs two slow hashes; who asks for one receipt
+    # again and again, or guesses, shuts nobody else out.
+    look_ups: Throttle = field(default_factory=lambda: Throttle(burst=20, per_minute=6))
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from sqlalchemy.exc import OperationalError
 from central_server.domain.errors import InvalidError
 from central_server.http.public_pages import Fields, Page, PublicPage, pairs_of, text_of
 from central_server.services import conversations
-from central_server.services.complaint_receipts import ComplaintReceipt, find_receipt
+from central_server.services.complaint_receipts import ComplaintReceipt, find_receipt, may_exist
 from central_server.services.rating_forms import (
     ReplyForm,
     expiry_after,
@@ -17,6 +17,7 @@ from central_server.services.rating_forms import (
 )
 from central_server.storage import places
 from event_protocol.feedback import MAX_COMMENT_CHARACTERS
+from event_protocol.receipt_codes import hint_of, read_code
 
 router = APIRouter(include_in_schema=False)
 
@@ -30,13 +31,14 @@ def ask_for_code(page: Page) -> HTMLResponse:
 @router.post("/receipt")
 def look_up(page: Page, fields: Fields) -> HTMLResponse:
     """The state of the complaint; with a `message`, that is added to the conversation first."""
-    code = text_of(fields, "code")
-    if not page.parts.look_ups.allows("receipt", page.context.now()):
-        return page.show("again", 429, reason="public.wait", fields=pairs_of(fields))
-    with page.context.database.reading() as db:
-        receipt = find_receipt(db, page.context, code)
-    if receipt is None:
-        return page.show("receipt", 404, code=code, error="receipt.not_found")
+    typed = text_of(fields, "code")
+    code, receipt = read_code(typed), None
+    if code is not None and may_exist(page.context, code):
+        if not page.parts.look_ups.allows(hint_of(code), page.context.now()):
+            return page.show("again", 429, reason="receipt.wait", fields=pairs_of(fields))
+        receipt = find_receipt(page.context, code)
+    if code is None or receipt is None:
+        return page.show("receipt", 404, code=typed, error="receipt.not_found")
     if not text_of(fields, "message") and "reply" not in fields:
         return _show_receipt(page, receipt, code)
     try:

@@ -5,11 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from sqlmodel import Session
-
 from central_server.services.context import ServerContext
 from central_server.storage import feedback_receipts
-from event_protocol.receipt_codes import hash_code, read_code
+from event_protocol.receipt_codes import hash_code, hint_of
 
 
 class ReceiptState(StrEnum):
@@ -34,17 +32,21 @@ class ComplaintReceipt:
     state: ReceiptState
 
 
-def find_receipt(db: Session, context: ServerContext, typed: str) -> ComplaintReceipt | None:
-    """The complaint with that code, as typed by a person; about 0.1 s for its two slow hashes."""
-    code = read_code(typed)
-    if code is None:
-        return None
+def may_exist(context: ServerContext, code: str) -> bool:
+    """Whether the slow look is worth while: of guesses, one in millions."""
+    with context.database.reading() as db:
+        return feedback_receipts.is_known_hint(db, hint_of(code))
+
+
+def find_receipt(context: ServerContext, code: str) -> ComplaintReceipt | None:
+    """The complaint with that code, as `read_code` gives it; 0.1 s for its two slow hashes."""
     # Made here with the pepper, or by a kiosk, which has none.
     hashes = (hash_code(code, context.keys.pepper), hash_code(code))
-    found = feedback_receipts.find_feedback(db, hashes)
-    if found is None:
-        return None
-    flags = feedback_receipts.list_flags(db, found.feedback_id)
+    with context.database.reading() as db:
+        found = feedback_receipts.find_feedback(db, hashes)
+        if found is None:
+            return None
+        flags = feedback_receipts.list_flags(db, found.feedback_id)
     state = state_of(flag.state for flag in flags)
     return ComplaintReceipt(found.feedback_id, found.unit_id, found.quarter_at, state)
 

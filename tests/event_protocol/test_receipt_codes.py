@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from event_protocol.receipt_codes import hash_code, read_code, write_code
+from event_protocol.receipt_codes import hash_code, hint_of, read_code, write_code
 
 
 @given(st.binary(min_size=15, max_size=32))
@@ -41,3 +41,11 @@ def test_the_hash_depends_on_code_and_pepper_and_on_nothing_else() -> None:
     code = write_code(b"0" * 15)
     assert hash_code(code) == hash_code(code)
     assert len({hash_code(code), hash_code(code, b"pepper"), hash_code(write_code(b"1" * 15))}) == 3
+
+
+def test_a_hash_begins_with_the_hint_that_anybody_can_make_of_the_code() -> None:
+    code, other = write_code(b"0" * 15), write_code(b"1" * 15)
+    assert len(hint_of(code)) == 6
+    assert hint_of(code) != hint_of(other)
+    for pepper in (b"", b"pepper"):
+        assert hash_code(code, pepper).startswith(hint_of(code))

@@ -1,6 +1,7 @@
 """Receipts: a code of 120 bits, stored only as a slow hash, opens the state and a conversation."""
 
 from collections.abc import Iterable
+from secrets import token_bytes
 from uuid import UUID
 
 import pytest
@@ -10,11 +11,11 @@ from central_server.domain.errors import InvalidError, NotFoundError
 from central_server.domain.permissions import Role, UnitId, UnitScope, UserId, Viewer
 from central_server.domain.server_log import FlagDismissed, FlagTaken
 from central_server.services import conversations, projector
-from central_server.services.complaint_receipts import ReceiptState, state_of
+from central_server.services.complaint_receipts import ReceiptState, may_exist, state_of
 from central_server.services.context import ServerContext
 from central_server.storage import server_log
 from central_server.storage.tables import FeedbackRow, FlagRow, ServerLogRow, UsedTokenRow
-from event_protocol.receipt_codes import hash_code
+from event_protocol.receipt_codes import hash_code, write_code
 from tests.central_server.factories import Clock
 from tests.central_server.http.citizen import Citizen, code_on, hidden, words_of
 
@@ -86,10 +87,30 @@ def test_a_kiosk_s_code_hashed_without_the_pepper_is_found_too(
     assert citizen.post("/receipt", {"code": code}).status_code == 200
 
 
-def test_guessing_is_slowed_down(citizen: Citizen, clock: Clock, code: str) -> None:
-    statuses = [citizen.post("/receipt", {"code": "A"}).status_code for _ in range(61)]
-    assert statuses == [404] * 60 + [429]
-    clock.advance(2)
+def test_who_guesses_gets_no_slow_hash_and_shuts_nobody_out(
+    citizen: Citizen, context: ServerContext, code: str
+) -> None:
+    assert may_exist(context, code)
+    for _ in range(100):
+        guess = write_code(token_bytes(15))
+        assert not may_exist(context, guess)
+        assert citizen.post("/receipt", {"code": guess}).status_code == 404
+    assert citizen.post("/receipt", {"code": code}).status_code == 200
+
+
+def test_one_receipt_asked_for_again_and_again_waits_and_others_do_not(
+    citizen: Citizen, clock: Clock, code: str
+) -> None:
+    other = code_on(citizen.tap(2))
+    assert other is not None
+    statuses = [citizen.post("/receipt", {"code": code}).status_code for _ in range(21)]
+    assert statuses == [200] * 20 + [429]
+    refused = citizen.post("/receipt", {"code": code, "message": "Tôi có giấy hẹn."})
+    assert refused.status_code == 429
+    assert hidden(refused)["message"] == "Tôi có giấy hẹn.", "nothing typed is lost"
+    assert "tra cứu quá nhiều lần" in words_of(refused)
+    assert citizen.post("/receipt", {"code": other}).status_code == 200
+    clock.advance(10)
     assert citizen.post("/receipt", {"code": code}).status_code == 200
 
 
