@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 
+from sqlalchemy import select as core_select
 from sqlmodel import Session, col, delete, select
 
 from central_server.domain.rules import RuleHistory, RuleSet, parse_rules
@@ -9,10 +10,12 @@ from central_server.domain.server_log import RulesActivated
 from central_server.domain.yaml_lines import WrongFileError
 from central_server.services.context import ServerContext
 from central_server.storage import server_log
-from central_server.storage.tables import RuleSetRow, ServerLogRow
+from central_server.storage.tables import RuleSetRow, ServerLogRow, table_of
 
 # The first set judges what happened before there was a server, too.
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
+_SET = table_of(RuleSetRow)
+_BEGINS = core_select(_SET.c.effective_from, _SET.c.rules_hash).order_by(_SET.c.effective_from)
 # Sets already parsed, by content hash; a set's opening hours are remembered with it.
 _PARSED: dict[str, RuleSet] = {}
 
@@ -63,8 +66,7 @@ def history(db: Session, context: ServerContext) -> RuleHistory:
 
 def _keys(db: Session) -> list[tuple[datetime, str]]:
     """When each set begins to apply, and its hash, the earliest first."""
-    begins = col(RuleSetRow.effective_from)
-    return list(db.exec(select(begins, col(RuleSetRow.rules_hash)).order_by(begins)))
+    return [(since, name) for since, name in db.connection().execute(_BEGINS)]
 
 
 def apply(db: Session, entry: RulesActivated) -> bool:

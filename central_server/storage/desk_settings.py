@@ -6,13 +6,26 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlmodel import Session, col, or_, select
+from sqlalchemy import bindparam, or_, select
+from sqlmodel import Session
 
 from central_server.domain.streams import DeskSetting
-from central_server.storage.tables import DeskRow, DeviceRow
+from central_server.storage.tables import DeskRow, DeviceRow, table_of
 
 _ASKED_AT_ONCE = 500
 _NOBODY = ("", None, None)
+
+# Made once: building a statement takes longer than asking, and each run asks.
+_DEVICE, _DESK = table_of(DeviceRow), table_of(DeskRow)
+_DEVICES = select(
+    *(_DEVICE.c[name] for name in ("device_id", "unit_id", "public_key", "paired_at"))
+).where(_DEVICE.c.device_id.in_(bindparam("devices", expanding=True)))
+_DESKS = select(*(_DESK.c[name] for name in ("desk_id", "unit_id", "schedule", "device_id"))).where(
+    or_(
+        _DESK.c.device_id.in_(bindparam("devices", expanding=True)),
+        _DESK.c.unit_id.in_(bindparam("units", expanding=True)),
+    )
+)
 
 _DeskFields = tuple[str, str, str, str | None]
 
@@ -45,11 +58,7 @@ def read_devices(db: Session, devices: Collection[str]) -> dict[str, KnownDevice
     keys = {
         name: (unit_id, key, paired_at)
         for some in _lots(devices)
-        for name, unit_id, key, paired_at in db.exec(
-            select(
-                DeviceRow.device_id, DeviceRow.unit_id, DeviceRow.public_key, DeviceRow.paired_at
-            ).where(col(DeviceRow.device_id).in_(some))
-        )
+        for name, unit_id, key, paired_at in db.connection().execute(_DEVICES, {"devices": some})
     }
     of_unit: dict[str, dict[str, DeskSetting]] = {}
     of_device: dict[str, dict[str, DeskSetting]] = {}
@@ -75,10 +84,9 @@ def read_devices(db: Session, devices: Collection[str]) -> dict[str, KnownDevice
 def _read_desks(
     db: Session, devices: Collection[str], units: Collection[str]
 ) -> Iterator[_DeskFields]:
-    columns = select(DeskRow.desk_id, DeskRow.unit_id, DeskRow.schedule, DeskRow.device_id)
-    for some_devices in _lots(devices):
-        served = col(DeskRow.device_id).in_(some_devices)
-        yield from db.exec(columns.where(or_(served, col(DeskRow.unit_id).in_(sorted(units)))))
+    for some in _lots(devices):
+        values = {"devices": some, "units": sorted(units)}
+        yield from map(tuple, db.connection().execute(_DESKS, values))
 
 
 def _lots(names: Collection[str]) -> Iterator[list[str]]:

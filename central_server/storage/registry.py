@@ -4,27 +4,33 @@ from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import update
+from sqlalchemy import bindparam, update
 from sqlmodel import Session, col, select
 
-from central_server.storage.tables import DeskRow, DeviceRow, PairingCodeRow, UnitRow
+from central_server.storage.tables import DeskRow, DeviceRow, PairingCodeRow, UnitRow, table_of
 from event_protocol.messages import DeviceStatus
+
+_DEVICE = table_of(DeviceRow)
+# Made once: building a statement takes longer than asking, and each batch asks.
+_ACTIVE = select(_DEVICE.c.device_id).where(
+    _DEVICE.c.device_id.in_(bindparam("devices", expanding=True)), _DEVICE.c.revoked_at.is_(None)
+)
+_HEARD = (
+    update(_DEVICE)
+    .where(_DEVICE.c.device_id.in_(bindparam("devices", expanding=True)))
+    .values(last_heard_at=bindparam("at"))
+)
 
 
 def find_active_devices(db: Session, devices: Collection[str]) -> set[str]:
     """Those of the named devices that are registered and not revoked."""
-    statement = select(DeviceRow.device_id).where(
-        col(DeviceRow.device_id).in_(devices), col(DeviceRow.revoked_at).is_(None)
-    )
-    return set(db.exec(statement))
+    return set(db.connection().execute(_ACTIVE, {"devices": list(devices)}).scalars())
 
 
 def mark_heard(db: Session, devices: Collection[str], at: datetime) -> None:
     """Something arrived from each of them."""
     if devices:
-        db.connection().execute(
-            update(DeviceRow).where(col(DeviceRow.device_id).in_(devices)).values(last_heard_at=at)
-        )
+        db.connection().execute(_HEARD, {"devices": list(devices), "at": at})
 
 
 def mark_link(db: Session, device: str, status: DeviceStatus) -> bool:

@@ -40,36 +40,42 @@ class Head:
 _FIELDS = tuple(Head.__dataclass_fields__)
 _SAVED = tuple(name for name in _FIELDS if name not in ("device", "epoch", "given_up"))
 
+# Made once: building a statement takes longer than asking, and each batch asks.
+_HEADS = (
+    select(*(_STREAM.c[name] for name in _FIELDS))
+    .where(tuple_(*_KEY).in_(bindparam("streams", expanding=True)))
+    .order_by(*_KEY)
+)
+_LOCKED_HEADS = _HEADS.with_for_update()  # SQLite locks all, and leaves the clause out
+_SAVING = (
+    update(_STREAM)
+    .where(_STREAM.c.device == bindparam("_device"), _STREAM.c.epoch == bindparam("_epoch"))
+    .values({name: bindparam(f"_{name}") for name in _SAVED})
+)
+
 
 def open_heads(db: Session, streams: Iterable[Stream]) -> dict[Stream, Head]:
     """The heads of those streams, locked until the transaction ends; new ones are made."""
     wanted = sorted(set(streams))  # in one order everywhere, or two workers wait for each other
-    heads = _load(db, wanted)
+    heads = _read(db, _LOCKED_HEADS, wanted)
     missing = [stream for stream in wanted if stream not in heads]
     if missing:
         _add_empty(db, missing)
-        heads.update(_load(db, missing))
+        heads.update(_read(db, _LOCKED_HEADS, missing))
     return heads
 
 
 def save_heads(db: Session, heads: Sequence[Head]) -> None:
     """Writes what ingest changed; the projector's columns stay as they are."""
-    if not heads:
-        return
-    statement = (
-        update(_STREAM)
-        .where(_STREAM.c.device == bindparam("_device"), _STREAM.c.epoch == bindparam("_epoch"))
-        .values({name: bindparam(f"_{name}") for name in _SAVED})
-    )
-    values = [
-        {f"_{name}": getattr(head, name) for name in ("device", "epoch", *_SAVED)} for head in heads
-    ]
-    db.connection().execute(statement, values)
+    if heads:
+        fields = ("device", "epoch", *_SAVED)
+        values = [{f"_{name}": getattr(head, name) for name in fields} for head in heads]
+        db.connection().execute(_SAVING, values)
 
 
 def find_head(db: Session, stream: Stream) -> Head | None:
     """The head of one stream as it is, unlocked."""
-    return next(iter(_read(db, tuple_(*_KEY).in_([stream]))), None)
+    return _read(db, _HEADS, [stream]).get(stream)
 
 
 def list_with_gap(db: Session, asked_before: datetime) -> list[Stream]:
@@ -95,24 +101,15 @@ def list_of_device(db: Session, device: str) -> list[Stream]:
     return [(name, epoch) for name, epoch in db.connection().execute(statement)]
 
 
-def _load(db: Session, streams: Sequence[Stream]) -> dict[Stream, Head]:
+def _read(db: Session, statement: Any, streams: Sequence[Stream]) -> dict[Stream, Head]:
     # One lookup of all: a batch may hold one event from each of a thousand desks.
-    heads = _read(db, tuple_(*_KEY).in_(streams), lock=not _is_sqlite(db)) if streams else []
+    found = db.connection().execute(statement, {"streams": streams}) if streams else ()
+    heads = [Head(*row) for row in found]
     return {(head.device, head.epoch): head for head in heads}
 
 
-def _read(db: Session, condition: Any, *, lock: bool = False) -> list[Head]:
-    statement = select(*(_STREAM.c[name] for name in _FIELDS)).where(condition).order_by(*_KEY)
-    if lock:
-        statement = statement.with_for_update()
-    return [Head(*row) for row in db.connection().execute(statement)]
-
-
 def _add_empty(db: Session, streams: Sequence[Stream]) -> None:
-    insert = sqlite.insert if _is_sqlite(db) else postgresql.insert
+    is_sqlite = db.get_bind().dialect.name == "sqlite"
+    insert = sqlite.insert if is_sqlite else postgresql.insert
     rows = [StreamRow(device=device, epoch=epoch).model_dump() for device, epoch in streams]
     db.connection().execute(insert(_STREAM).on_conflict_do_nothing(), rows)
-
-
-def _is_sqlite(db: Session) -> bool:
-    return db.get_bind().dialect.name == "sqlite"

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import orjson
 from sqlalchemy import Engine, event
 from sqlalchemy.exc import OperationalError
 from sqlmodel import Session, create_engine
@@ -74,10 +75,16 @@ class Database:
 
 def _make_engine(url: str) -> Engine:
     # An error's text goes into logs, and its parameters may be a citizen's words.
-    engine = create_engine(url, hide_parameters=True)
+    engine = create_engine(
+        url, hide_parameters=True, json_serializer=_to_json, json_deserializer=orjson.loads
+    )
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _prepare_sqlite)
     return engine
+
+
+def _to_json(value: Any) -> str:
+    return orjson.dumps(value).decode()
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
