@@ -105,6 +105,39 @@ def test_a_tap_without_a_network_is_a_flag_once_it_is_back(desk: Desk) -> None:
         expect(page.locator("tr.flag")).to_have_count(before + 1, timeout=2 * SEEN_WITHIN_MS)
 
 
+@pytest.mark.parametrize("is_cut", [False, True], ids=["with a network", "without a network"])
+def test_a_receipt_made_at_the_kiosk_opens_on_the_servers_page(desk: Desk, is_cut: bool) -> None:
+    if is_cut:
+        desk.cable.cut()
+    with open_page() as page:
+        code = complain_at_kiosk(page, desk.agent)
+        if is_cut:
+            answer = look_up(desk.province, code)
+            assert answer.status_code == 404
+            assert "may arrive late while the network there is down" in answer.text
+            desk.cable.mend()
+        wait_until(lambda: look_up(desk.province, code).is_success, 30, "the complaint")
+        page.goto(f"{desk.province.url}/receipt?lang=en")
+        page.get_by_role("textbox").fill(code)
+        page.get_by_role("textbox").press("Enter")
+        expect(page.locator("main")).to_contain_text("The inspection team has your complaint")
+        page.get_by_role("textbox").fill("I still have the slip.")
+        page.get_by_role("button", name="Send").click()
+        expect(page.locator("ol.talk")).to_contain_text("I still have the slip.")
+
+
+def look_up(province: Province, code: str) -> httpx.Response:
+    return httpx.post(f"{province.url}/receipt?lang=en", data={"code": code}, timeout=20)
+
+
+def complain_at_kiosk(tablet: Page, agent: DeskAgent) -> str:
+    """Touch the worst face on the agent's own page; the code that it thanks with."""
+    tablet.goto(f"{agent.url}/kiosk/{DESK}?lang=en")
+    tablet.locator("button[name=rating][value='1']").click()
+    tablet.wait_for_url("**/thanks*")
+    return tablet.locator("output").inner_text()
+
+
 def received_through(province: Province) -> int:
     """The newest event that the server holds."""
     return int(province.rows("SELECT coalesce(max(sequence), 0) FROM event")[0][0])
