@@ -1,0 +1,187 @@
+"""From a camera's packets to the ring: collected in the camera's thread, written in one of its own.
+
+A slow or full disk never holds up a camera: what can't be written in time is named as missing.
+"""
+
+import queue
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import structlog
+
+from edge_agent.core.packets import Packet, StreamFormat
+from edge_agent.evidence.data_keys import DataKeys
+from edge_agent.evidence.ring import Ring
+from edge_agent.evidence.segment_builder import RawSegment, SegmentBuilder
+from edge_agent.evidence.segment_file import encrypt
+from edge_agent.evidence.segments import CODECS, SegmentError, mux
+from event_protocol.evidence import Unavailable
+
+# One camera's share of memory is a piece or two; a hundred cameras fill ten a second.
+_MOST_WAITING = 32
+_TICK_S = 5.0
+# Key frames do not follow each other without a pause.
+_SHORTEST_GAP = timedelta(seconds=1)
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A span without pictures."""
+
+    begin: datetime
+    end: datetime
+    reason: Unavailable
+
+
+class SegmentWriter:
+    """One thread that puts pieces of all cameras into the ring, and keeps its limits."""
+
+    def __init__(self, ring: Ring, keys: DataKeys, now: Callable[[], datetime]) -> None:
+        self._ring = ring
+        self._keys = keys
+        self._now = now
+        self._waiting: queue.Queue[tuple[str, RawSegment | Gap] | None] = queue.Queue(_MOST_WAITING)
+        self._is_refused = False
+        self._thread = threading.Thread(target=self._run, name="segments", daemon=True)
+
+    def start(self) -> None:
+        """Begin to write."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Write what waits, then end."""
+        self._waiting.put(None)
+        self._thread.join()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether all that was put is in the ring."""
+        return self._waiting.unfinished_tasks == 0
+
+    def put(self, camera: str, piece: RawSegment | Gap) -> None:
+        """Never blocks: what the disk is too slow for is lost."""
+        try:
+            self._waiting.put_nowait((camera, piece))
+        except queue.Full:
+            log.error("segment_lost", camera=camera, reason="the disk is too slow")
+
+    def _run(self) -> None:
+        while True:
+            try:
+                item = self._waiting.get(timeout=_TICK_S)
+            except queue.Empty:
+                self._keep_limits()
+                continue
+            if item is None:
+                return
+            try:
+                self._write(*item)
+            except Exception:
+                # Outermost loop of the thread: one camera's piece must not end all recording.
+                log.exception("segment_fault", camera=item[0])
+            finally:
+                self._waiting.task_done()
+
+    def _write(self, camera: str, piece: RawSegment | Gap) -> None:
+        try:
+            if isinstance(piece, RawSegment):
+                self._keep(camera, piece)
+            else:
+                self._ring.note_gap(camera, piece.begin, piece.end, piece.reason)
+        except OSError as error:
+            if not self._is_refused:
+                log.error("segment_not_kept", camera=camera, reason=str(error))
+            self._is_refused = True
+        else:
+            self._is_refused = False
+
+    def _keep(self, camera: str, piece: RawSegment) -> None:
+        try:
+            mp4 = mux(piece)
+        except SegmentError as error:
+            log.warning("segment_unusable", camera=camera, reason=str(error))
+            self._ring.note_gap(camera, piece.begin, piece.end, Unavailable.UNREADABLE)
+            return
+        key = self._keys.key_for(camera, piece.begin, piece.end)
+        content = encrypt(mp4, camera, piece.begin, piece.end, key)
+        try:
+            self._ring.add(camera, piece.begin, piece.end, content)
+        except OSError:
+            self._ring.note_gap(camera, piece.begin, piece.end, Unavailable.DISK_FULL)
+            raise
+
+    def _keep_limits(self) -> None:
+        """Others fill the disk, too."""
+        try:
+            self._ring.make_room(self._now())
+        except OSError:
+            return  # nothing left to delete; the next segment says so
+
+
+class CameraRecorder:
+    """One camera's `PacketSink`. Its times without pictures become gaps of the ring."""
+
+    def __init__(self, camera: str, writer: SegmentWriter, now: Callable[[], datetime]) -> None:
+        self.camera = camera
+        self._writer = writer
+        self._now = now
+        self._lock = threading.Lock()
+        self._builder: SegmentBuilder | None = None
+        self._missing_since = now()
+        self._missing_reason = Unavailable.CAMERA_OFF
+
+    def begin(self, stream: StreamFormat) -> None:
+        """The camera was opened (again)."""
+        with self._lock:
+            self._finish()
+            is_known = stream.codec in CODECS
+            self._missing_reason = Unavailable.CAMERA_OFF if is_known else Unavailable.NOT_COVERED
+            self._builder = SegmentBuilder(stream) if is_known else None
+        if not is_known:
+            log.warning("codec_not_recorded", camera=self.camera, codec=stream.codec)
+
+    def take(self, packet: Packet) -> None:
+        """The next picture."""
+        with self._lock:
+            if self._builder is None:
+                return
+            finished = self._builder.take(packet)
+            if finished is not None:
+                self._put(finished)
+            if self._builder.begin is not None:
+                self._note_missing(self._builder.begin)
+
+    def end(self) -> None:
+        """The camera is gone, or the agent stops."""
+        with self._lock:
+            self._finish()
+
+    def settled_until(self) -> datetime:
+        """Nothing more will be written of the time before this."""
+        with self._lock:
+            collecting = None if self._builder is None else self._builder.begin
+            return collecting or self._now()
+
+    def note_time(self) -> None:
+        """Call it now and then: what is missing until now is told, lest a kill hide it."""
+        with self._lock:
+            if self._builder is None or self._builder.begin is None:
+                self._note_missing(self._now())
+
+    def _finish(self) -> None:
+        if self._builder is not None and (last := self._builder.finish()) is not None:
+            self._put(last)
+        self._builder = None
+
+    def _put(self, piece: RawSegment) -> None:
+        self._writer.put(self.camera, piece)
+        self._missing_since = piece.end
+
+    def _note_missing(self, until: datetime) -> None:
+        if until - self._missing_since >= _SHORTEST_GAP:
+            self._writer.put(self.camera, Gap(self._missing_since, until, self._missing_reason))
+            self._missing_since = until
