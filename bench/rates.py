@@ -188,9 +188,9 @@ class _Timed(IngestService):
         super().__init__(context, project)
         self.clock = _Stopwatch()
 
-    def _take(self, delivery: Delivery) -> None:
+    def _take(self, read: Sequence[Delivery]) -> None:
         self.clock.start()
-        super()._take(delivery)
+        super()._take(read)
 
     def _store(self, batch: Sequence[Delivery]) -> None:
         super()._store(batch)

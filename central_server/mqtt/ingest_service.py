@@ -78,10 +78,12 @@ class IngestService:
             password=broker_accounts.own_password(context),
             client_id=name if worker is None else f"{name}.{worker}",
             take=self._take,
+            has_room=self._has_room,
             now=context.now,
         )
-        self._queue: queue.SimpleQueue[Delivery] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[Sequence[Delivery]] = queue.SimpleQueue()
         self._limit = QUEUED_BATCHES * context.settings.ingest.batch_events
+        self._came = self._went = 0  # messages; each counted by one thread only
         self._stopping = threading.Event()
         self._committer = threading.Thread(target=self._run, name="ingest", daemon=True)
         self._projection = ProjectionThread(context, project)
@@ -100,9 +102,9 @@ class IngestService:
     def stop(self) -> None:
         """Ends all threads; what is not committed stays unacknowledged and comes again."""
         self._stopping.set()
-        self._subscriber.stop()
         self._chores.stop()
         self._committer.join()
+        self._subscriber.stop()
         self._projection.stop()
 
     @property
@@ -115,11 +117,15 @@ class IngestService:
         """Whether the broker has us and the database takes what comes."""
         return self.linked_since is not None and self.failure is None
 
-    def _take(self, delivery: Delivery) -> None:
-        """The network's thread: waits while the queue is full."""
-        while self._queue.qsize() >= self._limit and not self._stopping.is_set():
-            time.sleep(IDLE_S)
-        self._queue.put(delivery)
+    def _take(self, read: Sequence[Delivery]) -> None:
+        self._came += len(read)
+        self._queue.put(read)
+
+    def _has_room(self) -> bool:
+        return self._waiting() < self._limit
+
+    def _waiting(self) -> int:
+        return self._came - self._went
 
     def _run(self) -> None:
         while not self._stopping.is_set():
@@ -133,28 +139,23 @@ class IngestService:
                 _log.exception("batch failed", messages=len(batch))
 
     def _next_batch(self) -> list[Delivery]:
-        """Up to a full batch, or what came until the stream paused; empty after a quiet while."""
+        """About a full batch, or what came until the stream paused; empty after a quiet while."""
         limits = self._context.settings.ingest
         try:
-            batch = [self._queue.get(timeout=POLL_S)]
+            batch = list(self._queue.get(timeout=POLL_S))
         except queue.Empty:
             return []
         deadline = time.monotonic() + limits.batch_wait_ms / 1000
         try:
             while len(batch) < limits.batch_events:
-                batch.append(self._get(deadline))
+                batch += self._queue.get(timeout=self._patience_s(deadline))
         except queue.Empty:
             pass
+        self._went += len(batch)
         return batch
 
-    def _get(self, deadline: float) -> Delivery:
-        try:
-            return self._queue.get_nowait()
-        except queue.Empty:
-            wait_s = min(IDLE_S, deadline - time.monotonic())
-            if wait_s <= 0:
-                raise
-            return self._queue.get(timeout=wait_s)
+    def _patience_s(self, deadline: float) -> float:
+        return max(0.0, min(IDLE_S, deadline - time.monotonic()))
 
     def _store(self, batch: Sequence[Delivery]) -> None:
         """Commit, acknowledge, send receipts, and have the rest of the work done elsewhere."""
@@ -169,14 +170,13 @@ class IngestService:
             online = self._until_stored(lambda: device_links.take(self._context, news))
         if receipts is None or online is None:
             return  # told to stop before the database took it
-        for one in batch:
-            self._subscriber.acknowledge(one)
+        self._subscriber.acknowledge(batch)
         self._send(receipts)
         self._projection.add((device, receipt.epoch) for device, receipt in receipts)
         self._greet(online)
         metrics.MESSAGES.labels("events").inc(len(events))
         metrics.MESSAGES.labels("health").inc(len(news))
-        metrics.WAITING.set(self._queue.qsize())
+        metrics.WAITING.set(self._waiting())
 
     def _until_stored(self, store: Callable[[], T]) -> T | None:
         """Tries again until the database takes it; `None` if told to stop before."""
@@ -210,9 +210,11 @@ class IngestService:
             return self._append(events[:middle]) + self._append(events[middle:])
 
     def _send(self, receipts: Iterable[Addressed]) -> None:
-        for device, receipt in receipts:
-            signed = encode_signed(device, receipt, self._context.keys.signing)
-            self._subscriber.publish(device, Channel.RECEIPTS, signed)
+        key = self._context.keys.signing
+        self._subscriber.publish(
+            (device, Channel.RECEIPTS, encode_signed(device, receipt, key))
+            for device, receipt in receipts
+        )
 
     def _greet(self, online: Iterable[Stream]) -> None:
         """A device that came back is told what it is and how far its events are committed."""
@@ -229,7 +231,7 @@ class IngestService:
             if self._configured.get(device) == configuration:
                 continue
             signed = encode_signed(device, configuration, self._context.keys.signing)
-            self._subscriber.publish(device, Channel.COMMANDS, signed)
+            self._subscriber.publish([(device, Channel.COMMANDS, signed)])
             self._configured[device] = configuration
 
     def _do_chores(self) -> None:

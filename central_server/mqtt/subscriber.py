@@ -1,12 +1,24 @@
-"""The server's one MQTT connection: messages in, unacknowledged; receipts and commands out."""
+"""The server's one MQTT connection: messages in, unacknowledged; receipts and commands out.
 
-from collections.abc import Callable
+One thread of ours runs the client and alone touches it: it reads all that is there before it hands
+it on, and writes acknowledgements a batch at a time. The client's own thread waits in `select` for
+each message and wakes itself for each acknowledgement: half of what a message then costs.
+"""
+
+import random
+import select
+import socket
+import ssl
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, NamedTuple
 
 import paho.mqtt.client as mqtt
 import structlog
-from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
 
 from central_server.settings import BrokerSettings
 from event_protocol.names import DeviceId
@@ -15,26 +27,30 @@ from event_protocol.topics import Channel, topic_of, topics_of_all
 _log = structlog.get_logger()
 
 KEEPALIVE_S = 60
-MAX_RECONNECT_DELAY_S = 5
+FIRST_RETRY_S, LAST_RETRY_S = 1.0, 5.0
+READ_AT_ONCE = 250  # messages; then acknowledgements get their turn
+IDLE_MS = 1000  # how often the client looks after its keep-alive
+FULL_MS = 5  # how soon is looked for room again
 # Telemetry at QoS 0: the next one says more than a repeated old one.
 _QOS = {Channel.EVENTS: 1, Channel.STATUS: 1, Channel.TELEMETRY: 0}
 
 
 class Delivery(NamedTuple):
-    """One message as the broker delivered it; `mid` and `qos` are for its acknowledgement."""
+    """One message as the broker delivered it; the last three are for its acknowledgement."""
 
     topic: str
     payload: bytes
+    retained: bool
     mid: int
     qos: int
-    retained: bool
+    link: int  # on which connection: the same number means another message on the next
 
 
 class Subscriber:
-    """A persistent session under a fixed client id; reconnects by itself.
+    """A persistent session under a fixed client id; connects again by itself.
 
-    `take` is called in the network's thread and may block: then nothing more is read, which holds
-    the broker back. `acknowledge` and `publish` may be called from any thread.
+    `take` gets what was read at once, in the network's thread; while `has_room` says no, nothing
+    is read, which holds the broker back. `acknowledge` and `publish`: any thread.
     """
 
     def __init__(
@@ -43,13 +59,22 @@ class Subscriber:
         *,
         password: str,
         client_id: str,
-        take: Callable[[Delivery], None],
+        take: Callable[[Sequence[Delivery]], None],
+        has_room: Callable[[], bool],
         now: Callable[[], datetime],
     ) -> None:
         self._settings = settings
-        self._take = take
-        self._now = now
+        self._take, self._has_room, self._now = take, has_room, now
         self.linked_since: datetime | None = None
+        self._retry_s = FIRST_RETRY_S
+        self._link = 0
+        self._read: list[Delivery] = []
+        self._done: deque[Delivery] = deque()
+        self._outgoing: deque[tuple[str, bytes]] = deque()
+        self._waker, self._wakes = socket.socketpair()
+        self._waker.setblocking(False)
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="mqtt", daemon=True)
         self._client = mqtt.Client(
             CallbackAPIVersion.VERSION2,
             client_id=client_id,
@@ -59,7 +84,6 @@ class Subscriber:
         )
         self._client.username_pw_set(settings.username, password)
         self._client.max_inflight_messages_set(0)  # receipts need no window of their own
-        self._client.reconnect_delay_set(1, MAX_RECONNECT_DELAY_S)
         if settings.tls:
             self._client.tls_set(ca_certs=str(settings.ca_file) if settings.ca_file else None)
         self._client.on_connect = self._on_connect
@@ -68,24 +92,99 @@ class Subscriber:
 
     def start(self) -> None:
         """Connects in the background, and again whenever the link breaks."""
-        self._client.connect_async(self._settings.host, self._settings.port, KEEPALIVE_S)
-        self._client.loop_start()
+        self._thread.start()
 
     def stop(self) -> None:
         """Closes the link; what was not acknowledged is delivered again next time."""
-        self._client.disconnect()
-        self._client.loop_stop()
+        self._stopping.set()
+        self._wake()
+        self._thread.join()
         # The callbacks close a circle; without it the client gives its sockets back at once.
         self._client.on_connect = self._client.on_disconnect = self._client.on_message = None
+        self._waker.close()
+        self._wakes.close()
 
-    def acknowledge(self, delivery: Delivery) -> None:
-        """Tells the broker that the message is safe here."""
-        if delivery.qos:
-            self._client.ack(delivery.mid, delivery.qos)
+    def acknowledge(self, deliveries: Iterable[Delivery]) -> None:
+        """Tells the broker that these messages are safe here."""
+        self._done.extend(deliveries)
+        self._wake()
 
-    def publish(self, device: DeviceId, channel: Channel, payload: bytes) -> None:
-        """Sends to one device at QoS 1; while the link is down it waits in memory."""
-        self._client.publish(topic_of(device, channel), payload, qos=1)
+    def publish(self, messages: Iterable[tuple[DeviceId, Channel, bytes]]) -> None:
+        """Sends to devices at QoS 1; while the link is down it waits in memory."""
+        self._outgoing.extend((topic_of(device, of), payload) for device, of, payload in messages)
+        self._wake()
+
+    def _wake(self) -> None:
+        with suppress(BlockingIOError):  # woken often enough already
+            self._waker.send(b"\0")
+
+    # --- all below runs in the network's thread --------------------------------------------------
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            if self._connect():
+                while self._client.socket() is not None and not self._stopping.is_set():
+                    self._turn()
+            # Half of it by chance: several workers shall not all come back at once.
+            self._stopping.wait(self._retry_s * random.uniform(0.5, 1.0))  # noqa: S311 - no secret
+            self._retry_s = min(2 * self._retry_s, LAST_RETRY_S)
+        self._write()
+        self._client.disconnect()
+
+    def _connect(self) -> bool:
+        self._link += 1
+        try:
+            self._client.connect(self._settings.host, self._settings.port, KEEPALIVE_S)
+        except OSError as error:
+            _log.warning("broker can't be reached", reason=str(error))
+            return False
+        return True
+
+    def _turn(self) -> None:
+        """Waits for something to do, does it, and lets the client look after its link."""
+        link = self._client.socket()
+        if link is None:
+            return
+        has_room = self._has_room()
+        poller = select.poll()  # not `select`: that ends at 1,024 open files
+        poller.register(self._wakes, select.POLLIN)
+        writes = select.POLLOUT if self._client.want_write() else 0
+        poller.register(link, writes | (select.POLLIN if has_room else 0))
+        # TLS may hold what was read from the network but not by us.
+        is_pending = has_room and isinstance(link, ssl.SSLSocket) and link.pending() > 0
+        ready = dict(poller.poll(0 if is_pending else IDLE_MS if has_room else FULL_MS))
+        if self._wakes.fileno() in ready:
+            self._wakes.recv(4096)
+        self._write()
+        if is_pending or ready.get(link.fileno(), 0) & ~select.POLLOUT:
+            self._read_on()
+        if self._client.want_write():
+            self._client.loop_write()
+        self._client.loop_misc()
+
+    def _read_on(self) -> None:
+        """Reads until there is nothing more, or enough for once, and hands it on."""
+        for _ in range(READ_AT_ONCE):
+            before = len(self._read)
+            if self._client.loop_read() != MQTTErrorCode.MQTT_ERR_SUCCESS:
+                break
+            if len(self._read) == before:
+                break
+        if self._read:
+            read, self._read = self._read, []
+            self._take(read)
+
+    def _write(self) -> None:
+        """What waits to be sent; it goes on waiting while the broker has not let us in."""
+        if self.linked_since is None:
+            return
+        while self._done:
+            one = self._done.popleft()
+            if one.qos and one.link == self._link:
+                self._client.ack(one.mid, one.qos)
+        while self._outgoing:
+            topic, payload = self._outgoing.popleft()
+            self._client.publish(topic, payload, qos=1)
 
     def _on_connect(
         self, client: mqtt.Client, _data: object, _flags: object, reason: Any, _properties: object
@@ -94,7 +193,7 @@ class Subscriber:
             _log.error("broker refuses the server", reason=str(reason))
             return
         client.subscribe([(topics_of_all(channel), qos) for channel, qos in _QOS.items()])
-        self.linked_since = self._now()
+        self.linked_since, self._retry_s = self._now(), FIRST_RETRY_S
         _log.info("linked to broker", host=self._settings.host, port=self._settings.port)
 
     def _on_disconnect(
@@ -105,8 +204,13 @@ class Subscriber:
         self.linked_since = None
 
     def _on_message(self, _client: mqtt.Client, _data: object, message: mqtt.MQTTMessage) -> None:
-        self._take(
+        self._read.append(
             Delivery(
-                message.topic, bytes(message.payload), message.mid, message.qos, message.retain
+                message.topic,
+                bytes(message.payload),
+                message.retain,
+                message.mid,
+                message.qos,
+                self._link,
             )
         )

@@ -310,7 +310,7 @@ from central_server.services.keys import load_keys
 from central_server.settings import ServerSettings
 from central_server.storage.unit_of_work import Database
 
-Subscriber.acknowledge = lambda self, delivery: os.kill(os.getpid(), signal.SIGKILL)
+Subscriber.acknowledge = lambda self, deliveries: os.kill(os.getpid(), signal.SIGKILL)
 url, folder, port, password = sys.argv[1:]
 settings = ServerSettings(directory=folder, broker={"port": port, "password": password})
 context = ServerContext(
