@@ -24,7 +24,7 @@ from edge_agent.runtime.pipeline import DeskPipeline
 from edge_agent.runtime.sources import empty_seconds
 from edge_agent.settings import CameraSettings
 from edge_agent.vision.camera import Camera, SignalLost, SourceEnded
-from edge_agent.vision.frames import Frame, FrameSource
+from edge_agent.vision.frames import Demand, Frame, FrameSource
 from edge_agent.vision.zone_observer import CalibrationError
 from event_protocol.events import CameraObserved, CameraState, PresenceObserved, PresenceState
 from event_protocol.messages import CameraTelemetry
@@ -33,6 +33,7 @@ from event_protocol.names import DeskId
 RATE_OVER_S = 5.0
 POLL_S = 0.5
 AFTER_FAULT_S = 1.0
+SHOWN_FOR_S = 5.0  # the wizard fetches a picture every second or two
 CALIBRATE_FOR = timedelta(seconds=5)
 # A stay outlives a restart only if it is known when it was last seen, and a minute unseen ends it.
 SNAPSHOT_EVERY = timedelta(seconds=10)
@@ -76,6 +77,7 @@ class CameraWorker:
         self._held: list[Statement] = []
         self._max_held = max_held
         self._newest: Frame | None = None
+        self._shown_until = 0.0  # by the monotonic clock
         self._lost_since: datetime | None = None
         self._frame_times: deque[float] = deque(maxlen=500)
         self._analysis_ms: float | None = None
@@ -112,7 +114,8 @@ class CameraWorker:
             self._calibrate_from(self._now(), CALIBRATE_FOR)
 
     def take_picture(self) -> bytes | None:
-        """The newest frame as JPEG."""
+        """The newest frame as JPEG; for some seconds more frames are asked for than otherwise."""
+        self._shown_until = time.monotonic() + SHOWN_FOR_S
         newest = self._newest
         if newest is None:
             return None
@@ -163,6 +166,7 @@ class CameraWorker:
             news = camera.next(POLL_S)
             if isinstance(news, Frame):
                 self._take(news)
+                camera.ask_for(self._demand_after(news))
             elif isinstance(news, SourceEnded):
                 camera.close()
                 self._end(news)
@@ -201,6 +205,12 @@ class CameraWorker:
                 self._save_reference()
         self._frame_times.append(time.monotonic())
         self._analysis_ms = round(1000 * (time.perf_counter() - began), 1)
+
+    def _demand_after(self, frame: Frame) -> Demand:
+        if time.monotonic() < self._shown_until:
+            return Demand.ALL_FRAMES
+        with self._lock:
+            return self._pipeline.demand_after(frame.captured_at)
 
     def _is_snapshot_due(self, at: datetime) -> bool:
         return self._snapshot_at is None or abs(at - self._snapshot_at) >= SNAPSHOT_EVERY

@@ -18,7 +18,7 @@ from edge_agent.core.desk_zones import Zone
 from edge_agent.core.presence import PresenceTracker
 from edge_agent.core.statements import Statement
 from edge_agent.vision.camera_trust import judge
-from edge_agent.vision.frames import Frame, GreyPicture, to_working_picture
+from edge_agent.vision.frames import Demand, Frame, GreyPicture, to_working_picture
 from edge_agent.vision.qr_reader import Code, read_fast
 from edge_agent.vision.stage_times import StageTimes
 from edge_agent.vision.zone_observer import CalibrationError, ZoneObserver
@@ -54,7 +54,7 @@ class DeskPipeline:
         """What there is to say after this frame; usually nothing."""
         at = frame.captured_at
         with self.times.measure("presence"):
-            picture = to_working_picture(frame.image)
+            picture = to_working_picture(frame.grey)
             judged = judge(picture)
             said: list[Statement | CardRating] = [*self._camera.observe(judged, at)]
             if self._camera.is_trusted and self._calibration is not None:
@@ -65,7 +65,7 @@ class DeskPipeline:
         if self._camera.is_trusted and self._wants_codes(at):
             self._codes_read_at = at
             with self.times.measure("qr"):
-                codes = read_fast(frame.image)
+                codes = read_fast(frame.grey)
             said += filter(None, (self._take_code(code, at) for code in codes))
         return said
 
@@ -79,6 +79,21 @@ class DeskPipeline:
         for presence in self._presence.values():
             said += presence.lose_sight(since, at)
         return said
+
+    def demand_after(self, at: datetime) -> Demand:
+        """What the next frames are needed for, after the one of `at`.
+
+        Key frames will do while nothing changes and no citizen is there: when a change began is
+        seen better in more, a code must be seen twice while it is held up, and an empty reference
+        is the median of many.
+        """
+        is_quiet = (
+            self._camera.is_trusted
+            and self._calibration is None
+            and self.settled_until(at) >= at
+            and not any(self._may_have_citizen(desk) for desk in self._desks)
+        )
+        return Demand.KEY_FRAMES if is_quiet else Demand.ALL_FRAMES
 
     def settled_until(self, at: datetime) -> datetime:
         """No change that is still to be stated will be about a time before this."""
@@ -98,7 +113,7 @@ class DeskPipeline:
 
     def calibrate(self, frames: Iterable[Frame]) -> None:
         """Take these frames as showing every zone empty; raises `CalibrationError`."""
-        self._observer.calibrate(to_working_picture(frame.image) for frame in frames)
+        self._observer.calibrate(to_working_picture(frame.grey) for frame in frames)
 
     def calibrate_between(self, start: datetime, end: datetime) -> None:
         """Somebody vouches that every zone is empty then: calibrate when that time has passed."""
@@ -157,10 +172,12 @@ class DeskPipeline:
     def _wants_codes(self, at: datetime) -> bool:
         if self._codes_read_at is not None and abs(at - self._codes_read_at) < READ_CODES_EVERY:
             return False
+        return any(self._may_have_citizen(desk) for desk in self._desks)
+
+    def _may_have_citizen(self, desk: DeskId) -> bool:
         return any(
             zone.role is ZoneRole.CITIZEN and self._presence[desk].may_be_occupied(zone.name)
-            for desk, zones in self._desks.items()
-            for zone in zones
+            for zone in self._desks[desk]
         )
 
     def _take_code(self, code: Code, at: datetime) -> Statement | CardRating | None:

@@ -14,7 +14,7 @@ from datetime import datetime
 
 import structlog
 
-from edge_agent.vision.frames import Frame, FrameSource, SourceError
+from edge_agent.vision.frames import Demand, Frame, FrameSource, SourceError
 
 log = structlog.get_logger(__name__)
 
@@ -134,6 +134,10 @@ class Camera:
             if news is not None or time.monotonic() >= give_up:
                 return news
         return self._ended
+
+    def ask_for(self, demand: Demand) -> None:
+        """From now on; the source begins with all frames."""
+        self._source.demand = demand
 
     def close(self) -> None:
         """Stop reading; a thread that hangs is left to the end of the process."""

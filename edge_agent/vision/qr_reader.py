@@ -12,7 +12,7 @@ import numpy as np
 import zxingcpp
 from cv2.typing import MatLike
 
-from edge_agent.vision.frames import Image
+from edge_agent.vision.frames import GreyImage, Image
 
 Grey = MatLike  # height × width, eight bits
 
@@ -41,12 +41,12 @@ class Code:
     is_sure: bool
 
 
-def read_fast(image: Image) -> list[Code]:
+def read_fast(image: Image | GreyImage) -> list[Code]:
     """One pass over a frame of the stream; the next frame is the second look."""
     return [code for code in _decode(_to_grey(image), BINARIZERS[0]) if code.is_sure]
 
 
-def read_thoroughly(image: Image) -> list[Code]:
+def read_thoroughly(image: Image | GreyImage) -> list[Code]:
     """Every code of a still image, each text once; ends at the first look that shows any.
 
     A doubtful code must show itself in two different looks.
@@ -100,8 +100,8 @@ def _restored_looks(grey: Grey, double: Grey) -> Iterator[Grey]:
         yield _restore(rectified, sigma=6)
 
 
-def _to_grey(image: Image) -> Grey:
-    return cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
+def _to_grey(image: Image | GreyImage) -> Grey:
+    return image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
 
 
 def _scale(grey: Grey, across: float, down: float | None = None) -> Grey:

@@ -18,7 +18,7 @@ import segno
 
 from edge_agent.core.codes import RATING_PREFIX
 from edge_agent.core.desk_zones import Zone
-from edge_agent.vision.frames import Frame, Image
+from edge_agent.vision.frames import Demand, Frame, Image
 from event_protocol.events import ZoneRole
 
 WIDTH, HEIGHT, FPS = 640, 360, 10
@@ -67,9 +67,10 @@ class SceneCamera:
     def __init__(self, seed: int, now: Callable[[], datetime]) -> None:
         self._seed = seed
         self._now = now
+        self.demand = Demand.ALL_FRAMES
 
     def frames(self) -> Iterator[Frame]:
-        """Plays from the beginning of the scene."""
+        """Plays from the beginning of the scene; those of full seconds are its key frames."""
         began, start = time.monotonic(), self._now()
         number = 0
         while True:
@@ -78,6 +79,8 @@ class SceneCamera:
             yield Frame(draw(self._seed, at_s), start + timedelta(seconds=at_s))
             # A machine that can't keep up skips frames rather than fall behind the clock.
             number = max(number + 1, math.floor((time.monotonic() - began) * FPS))
+            if self.demand is Demand.KEY_FRAMES:
+                number = math.ceil(number / FPS) * FPS
 
 
 def truth_at(seed: int, at_s: float) -> dict[str, bool]:

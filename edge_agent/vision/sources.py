@@ -3,16 +3,21 @@
 import re
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
 import av
 import cv2
 import numpy as np
+from av.container import InputContainer
 
-from edge_agent.vision.frames import Frame, FrameSource, SourceError
+from edge_agent.core.packets import PacketSink
+from edge_agent.vision.frames import Demand, Frame, FrameSource, SourceError
+from edge_agent.vision.packet_tap import PacketTap
 from edge_agent.vision.scene import SceneCamera
 from edge_agent.vision.stage_times import StageTimes
+from edge_agent.vision.stream_decoder import StreamDecoder
 from edge_agent.vision.video_file import VideoFile
 
 STREAM_SCHEMES = ("rtsp://", "rtsps://", "http://", "https://")
@@ -24,22 +29,25 @@ NETWORK_TIMEOUT_S = (10.0, 5.0)  # opening, reading; the camera's own watchdog s
 
 
 def open_source(
-    setting: str, now: Callable[[], datetime], times: StageTimes | None = None
+    setting: str,
+    now: Callable[[], datetime],
+    times: StageTimes | None = None,
+    sink: PacketSink | None = None,
 ) -> FrameSource:
     """The source of a setting; opened only when read. Raises `SourceError` if it means nothing.
 
     `rtsp://…`, `http://…`, `usb:0` or `0`, `scene:SEED`, or the path of a recording, which is
-    played at its own speed.
+    played at its own speed. `sink` takes the packets of a stream or a recording.
     """
     if setting.lower().startswith(STREAM_SCHEMES):
-        return StreamSource(setting, now, times)
+        return StreamSource(setting, now, times, sink)
     if match := re.fullmatch(r"(?:usb:)?(\d+)", setting):
         return UsbCamera(int(match[1]), now, times)
     if match := re.fullmatch(r"scene:(\d+)", setting):
         return SceneCamera(int(match[1]), now)
     if re.match(r"[a-z0-9+.-]+:", setting):
         raise SourceError(f"{setting}: neither a stream, usb:N, scene:SEED nor a file")
-    return VideoFile(Path(setting), now(), paced=True, times=times)
+    return VideoFile(Path(setting), now(), paced=True, times=times, sink=sink)
 
 
 class _Pace:
@@ -57,41 +65,52 @@ class _Pace:
 
 
 class StreamSource:
-    """An IP camera, by RTSP or HTTP."""
+    """An IP camera, by RTSP or HTTP: read once, its packets for the sink, its frames for vision."""
 
     is_recording = False
     keeps_all = False
 
     def __init__(
-        self, url: str, now: Callable[[], datetime], times: StageTimes | None = None
+        self,
+        url: str,
+        now: Callable[[], datetime],
+        times: StageTimes | None = None,
+        sink: PacketSink | None = None,
     ) -> None:
+        self.demand = Demand.ALL_FRAMES
         self._url = url
         self._now = now
         self._times = times or StageTimes()
+        self._sink = sink
 
     def frames(self) -> Iterator[Frame]:
         """At most `MAX_FPS` of the stream's pictures, each with the time at which it came."""
+        with self._open() as container, PacketTap(container.streams.video[0], self._sink) as tap:
+            stream = container.streams.video[0]
+            decoder = StreamDecoder(stream, self._times)
+            # Pictures that stand alone need not be decoded only to be passed over.
+            is_all_keys, pace = stream.codec_context.codec.intra_only, _Pace()
+            for packet in container.demux(stream):
+                if not packet.size:
+                    return
+                at = self._now()
+                tap.take(packet, at)
+                if is_all_keys and not pace.wants_one():
+                    continue
+                for picture in decoder.decode(packet, at, self.demand):
+                    if is_all_keys or pace.wants_one():
+                        yield Frame(picture, at)
+
+    @contextmanager
+    def _open(self) -> Iterator[InputContainer]:
+        """The stream; whatever fails while it is read is a `SourceError` without a password."""
         name = without_password(self._url)
         options = RTSP_OPTIONS if self._url.lower().startswith("rtsp") else {}
-        pace = _Pace()
         try:
             with av.open(self._url, options=options, timeout=NETWORK_TIMEOUT_S) as container:
                 if not container.streams.video:
                     raise SourceError(f"{name}: holds no video")
-                # Threads that share a picture; those that each take one hold back as many.
-                container.streams.video[0].thread_type = "SLICE"
-                pictures = container.decode(video=0)
-                while True:
-                    with self._times.measure("decode"):
-                        picture = next(pictures, None)
-                    if picture is None:
-                        return
-                    if not pace.wants_one():
-                        continue
-                    at = self._now()
-                    with self._times.measure("decode"):
-                        image = picture.to_ndarray(format="bgr24")
-                    yield Frame(np.asarray(image, dtype=np.uint8), at)
+                yield container
         except (av.FFmpegError, OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or type(error).__name__
             raise SourceError(f"{name}: {reason}") from None
@@ -106,6 +125,7 @@ class UsbCamera:
     def __init__(
         self, index: int, now: Callable[[], datetime], times: StageTimes | None = None
     ) -> None:
+        self.demand = Demand.ALL_FRAMES
         self._index = index
         self._now = now
         self._times = times or StageTimes()

@@ -6,12 +6,14 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import av
-import numpy as np
 from av.container import InputContainer
 from av.video.frame import VideoFrame
 
-from edge_agent.vision.frames import Frame, Image, SourceError
+from edge_agent.core.packets import PacketSink
+from edge_agent.vision.frames import Demand, Frame, SourceError
+from edge_agent.vision.packet_tap import PacketTap
 from edge_agent.vision.stage_times import StageTimes
+from edge_agent.vision.stream_decoder import StreamDecoder, VideoPacket
 
 # The container says how long it lasts; a last frame so much earlier means that the end is missing.
 MISSING_END_S = 1.0
@@ -22,7 +24,10 @@ class DamagedFileError(SourceError):
 
 
 class VideoFile:
-    """Frames of a file: as fast as they are taken, or paced as they were recorded."""
+    """Frames of a file: as fast as they are taken, or paced as they were recorded.
+
+    Holds no more of them than are asked for by `demand`; at first all.
+    """
 
     is_recording = True
 
@@ -33,12 +38,15 @@ class VideoFile:
         *,
         paced: bool = False,
         times: StageTimes | None = None,
+        sink: PacketSink | None = None,
     ) -> None:
         self._path = path
         self._start = start
         self._paced = paced
         self._times = times or StageTimes()
+        self._sink = sink
         self.keeps_all = not paced
+        self.demand = Demand.ALL_FRAMES
         self.duration_s: float | None = None
 
     def frames(self) -> Iterator[Frame]:
@@ -47,7 +55,6 @@ class VideoFile:
         Raises `SourceError` before the first, or `DamagedFileError` after the last readable one.
         """
         container = self._open()
-        began = time.monotonic()
         first_s: float | None = None
         last_s = shown_until_s = -1.0
         with container:
@@ -59,9 +66,7 @@ class VideoFile:
                 if at_s <= last_s:
                     continue  # nor can one before its predecessor
                 last_s, shown_until_s = at_s, at_s + _duration_s(picture)
-                if self._paced:
-                    time.sleep(max(0.0, began + at_s - time.monotonic()))
-                yield Frame(self._to_image(picture), self._start + timedelta(seconds=at_s))
+                yield Frame(picture, self._start + timedelta(seconds=at_s))
         if first_s is None:
             raise SourceError(f"{self._path}: holds no picture that can be decoded")
         if self.duration_s is not None and shown_until_s < self.duration_s - MISSING_END_S:
@@ -69,13 +74,6 @@ class VideoFile:
                 f"{self._path}: the file is truncated or damaged: it should last "
                 f"{self.duration_s:.1f} s, its last readable picture is at {last_s:.1f} s"
             )
-
-    def _to_image(self, picture: VideoFrame) -> Image:
-        with self._times.measure("decode"):
-            image = np.asarray(picture.to_ndarray(format="bgr24"), dtype=np.uint8)
-            # As players show it: a phone held upright stores its picture lying down.
-            turns = round(picture.rotation / 90) % 4
-            return np.ascontiguousarray(np.rot90(image, turns)) if turns else image
 
     def _open(self) -> InputContainer:
         if not self._path.exists():
@@ -102,22 +100,35 @@ class VideoFile:
         return container
 
     def _decode(self, container: InputContainer) -> Iterator[VideoFrame]:
-        """Decoded pictures; one damaged packet is stepped over, and its error remembered."""
+        """The pictures asked for; a damaged packet is stepped over."""
         stream = container.streams.video[0]
-        stream.thread_type = "AUTO"
-        packets = container.demux(stream)
+        decoder = StreamDecoder(stream, self._times)
+        with PacketTap(stream, self._sink) as tap:
+            for packet, at in self._read(container):
+                tap.take(packet, at)
+                yield from decoder.decode(packet, at, self.demand)
+        yield from decoder.flush()
+
+    def _read(self, container: InputContainer) -> Iterator[tuple[VideoPacket, datetime]]:
+        """The packets, and when each is shown; a damaged container ends them."""
+        packets = container.demux(container.streams.video[0])
+        began, first_s, at_s = time.monotonic(), None, 0.0
         while True:
             try:
-                with self._times.measure("decode"):
-                    packet = next(packets, None)
-                    images = [] if packet is None else packet.decode()
-            except (av.FFmpegError, OSError) as error:
-                if isinstance(error, av.error.InvalidDataError):
-                    continue
+                packet = next(packets, None)
+            except av.error.InvalidDataError:
+                continue
+            except (av.FFmpegError, OSError):
                 return
-            if packet is None:
+            if packet is None or not packet.size:  # the last one is empty
                 return
-            yield from images
+            if packet.pts is not None:
+                pts_s = float(packet.pts * packet.time_base)
+                first_s = pts_s if first_s is None else first_s
+                at_s = pts_s - first_s
+            if self._paced:
+                time.sleep(max(0.0, began + at_s - time.monotonic()))
+            yield packet, self._start + timedelta(seconds=at_s)
 
 
 def _duration_s(picture: VideoFrame) -> float:

@@ -19,7 +19,7 @@ from edge_agent.runtime.desk_feedback import DeskFeedback
 from edge_agent.runtime.pipeline import DeskPipeline
 from edge_agent.settings import CameraSettings, DeskSettings
 from edge_agent.vision import scene
-from edge_agent.vision.frames import Frame, SourceError
+from edge_agent.vision.frames import Demand, Frame, SourceError
 from event_protocol.codec import Accepted, decode_event
 from event_protocol.events import (
     CameraObserved,
@@ -43,6 +43,7 @@ class Room:
     keeps_all = True
 
     def __init__(self) -> None:
+        self.demand = Demand.ALL_FRAMES
         self.is_plugged = threading.Event()
         self.is_plugged.set()
 

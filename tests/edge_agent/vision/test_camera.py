@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from edge_agent.vision.camera import MAX_STUCK_THREADS, Camera, SignalLost, SourceEnded
-from edge_agent.vision.frames import Frame, SourceError
+from edge_agent.vision.frames import Demand, Frame, SourceError
 
 IMAGE = np.zeros((4, 4, 3), np.uint8)
 
@@ -29,6 +29,7 @@ class ScriptedSource:
     ) -> None:
         self.is_recording = is_recording
         self.keeps_all = keeps_all
+        self.demand = Demand.ALL_FRAMES
         self.opened = 0
         self.release = threading.Event()
         self._openings = openings

@@ -1,0 +1,108 @@
+"""Decodes of a stream's packets what is asked for: key frames alone cost a tenth of all of them.
+
+A key frame can be decoded by itself; every other one only after all since its key frame. So what
+is not decoded is kept until the next key frame, and when more is asked for in between, the decoder
+catches up at once. Where key frames are too far apart to tell presence by, all are decoded.
+"""
+
+from datetime import datetime, timedelta
+from typing import TypeAlias
+
+import av
+from av import Packet
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from edge_agent.vision.frames import Demand
+from edge_agent.vision.stage_times import StageTimes
+
+# Cameras send a key frame every one to two seconds by their makers' settings, some every four or
+# ten, some of the newest when they please. Presence is told to 1.5 s.
+MAX_KEY_GAP = timedelta(seconds=2.2)
+# Where every frame is a key frame, one a second is what `KEY_FRAMES` means.
+MIN_KEY_GAP = timedelta(seconds=0.7)
+MAX_SKIPPED = 300  # packets in memory, should a stream's times stand still
+ONE_THREAD = 1  # more take longer for the same work, and every camera would have some
+
+VideoPacket: TypeAlias = "Packet[VideoStream]"  # generic for the type checker alone
+
+
+class StreamDecoder:
+    """For the packets of one stream, in order; `stream` must be open. For one thread only."""
+
+    def __init__(self, stream: VideoStream, times: StageTimes) -> None:
+        self._codec = stream.codec_context
+        self._time_base = stream.time_base
+        self._codec.thread_count = ONE_THREAD
+        self._times = times
+        self._is_running = True  # until the distance of key frames is known
+        self._skipped: list[VideoPacket] = []
+        self._last_key_at: datetime | None = None
+        self._key_gap: timedelta | None = None
+        self._shown_at: datetime | None = None
+
+    def decode(self, packet: VideoPacket, at: datetime, demand: Demand) -> list[VideoFrame]:
+        """The pictures that this packet, of the time `at`, completes; none if it is damaged."""
+        with self._times.measure("decode"):
+            if packet.is_keyframe:
+                return self._decode_key(packet, at, demand)
+            if self._is_running:
+                return self._decode_now(packet)
+            self._skipped.append(packet)
+            if demand is Demand.ALL_FRAMES or self._is_key_overdue(at):
+                return self._catch_up()
+            return []
+
+    def flush(self) -> list[VideoFrame]:
+        """What the decoder still holds back at the stream's end."""
+        return self._decode_now(None) if self._is_running else []
+
+    def _decode_key(self, packet: VideoPacket, at: datetime, demand: Demand) -> list[VideoFrame]:
+        """The only place at which the decoder may begin to skip: all before it are complete."""
+        self._key_gap = None if self._last_key_at is None else at - self._last_key_at
+        self._last_key_at = at
+        wants_all = demand is Demand.ALL_FRAMES or not self._has_dense_keys
+        self._skipped.clear()
+        if wants_all:
+            self._is_running = True
+            return self._decode_now(packet)
+        earlier = self._drain() if self._is_running else []
+        self._is_running = False
+        self._skipped.append(packet)
+        if self._shown_at is not None and timedelta() <= at - self._shown_at < MIN_KEY_GAP:
+            return earlier
+        self._shown_at = at
+        return earlier + self._decode_now(packet) + self._drain()
+
+    @property
+    def _has_dense_keys(self) -> bool:
+        gap = self._key_gap
+        return gap is not None and timedelta() <= gap <= MAX_KEY_GAP
+
+    def _is_key_overdue(self, at: datetime) -> bool:
+        """Also when the clock was set: what is not known is looked at."""
+        since = timedelta() if self._last_key_at is None else at - self._last_key_at
+        return not timedelta() <= since <= MAX_KEY_GAP or len(self._skipped) > MAX_SKIPPED
+
+    def _catch_up(self) -> list[VideoFrame]:
+        """The newest picture of those that were skipped, as if none had been."""
+        self._is_running = True
+        skipped, self._skipped = self._skipped, []
+        pictures = [picture for packet in skipped for picture in self._decode_now(packet)]
+        return pictures[-1:]
+
+    def _decode_now(self, packet: "VideoPacket | None") -> list[VideoFrame]:
+        """Damage is stepped over, and pictures that the decoder made up for it are left out."""
+        try:
+            pictures = self._codec.decode(packet)
+        except av.error.InvalidDataError:
+            return []
+        for picture in pictures:
+            picture.time_base = self._time_base  # PyAV forgets it of those held back to the end
+        return [picture for picture in pictures if not picture.is_corrupt]
+
+    def _drain(self) -> list[VideoFrame]:
+        """All that the decoder holds back; afterwards it begins anew with a key frame."""
+        pictures = self._decode_now(None)
+        self._codec.flush_buffers()
+        return pictures
