@@ -68,6 +68,7 @@ class DeviceConnection:
     ) -> None:
         self.device = DeviceId(member.enrolment.device)
         self.delivered_until: datetime | None = None  # time of the newest event with a receipt
+        self._delivered_through = 0
         self.is_done = False
         self.is_caught_up = False  # all that is due has its receipt
         self._member = member
@@ -127,15 +128,21 @@ class DeviceConnection:
         while self._next is not None and self._next.sequence <= receipt.through:
             self._note_delivered(self._next, receipt)
             self._next = next(self._member.events, None)
+        if self._next is None and receipt.through > self._delivered_through:
+            raise self._other_events()  # there is none left whose hash could be compared
 
     def _note_delivered(self, event: FleetEvent, receipt: Receipt) -> None:
         if event.sequence == receipt.through and event.hash != receipt.hash:
-            raise FleetError(
-                f"the server holds other events of {self.device}: "
-                "simulate with the seed and dates of the first time, or into an empty server"
-            )
+            raise self._other_events()
+        self._delivered_through = event.sequence
         self.delivered_until = event.deliver_at
         self._resend_at = time.monotonic() + self._resend_after_s
+
+    def _other_events(self) -> FleetError:
+        return FleetError(
+            f"the server holds other events of {self.device}: "
+            "simulate with the seed and dates of the first time, or into an empty server"
+        )
 
     def _publish_new(self, now: datetime) -> None:
         while self._next is not None and len(self._sent) < WINDOW and self._next.deliver_at <= now:

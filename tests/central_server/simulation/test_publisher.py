@@ -99,11 +99,12 @@ def test_a_fleet_that_ran_before_goes_on(broker: Mosquitto) -> None:
     server.check_chain()
 
 
-def test_another_seed_on_the_same_devices_is_refused(broker: Mosquitto) -> None:
+@pytest.mark.parametrize("count", [90, 100, 110])
+def test_another_seed_on_the_same_devices_is_refused(broker: Mosquitto, count: int) -> None:
     with LossyServer(broker.port):
         publish(broker, *make_events(1, 100))
         with pytest.raises(FleetError, match="other events"):
-            publish(broker, *make_events(2, 100))
+            publish(broker, *make_events(2, count))
 
 
 def test_a_refusal_by_the_broker_is_told(broker: Mosquitto) -> None:
