@@ -88,7 +88,7 @@ DISHONEST = Habits(
     mishaps={
         Mishap.OFFICER_LATE: 0.5,
         Mishap.OFFICER_AWAY: 0.7,
-        Mishap.CAMERA_COVERED: 0.5,
+        Mishap.CAMERA_COVERED: 0.2,  # more, and somebody would come and look
         Mishap.CAMERA_LOST: 0.1,
         Mishap.PHONE_COMPLAINT: 0.15,
     },
