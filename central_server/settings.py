@@ -18,6 +18,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from central_server.domain.flags import REGISTRY
 from central_server.domain.yaml_lines import WrongFileError, line_of, parse_mapping
 from event_protocol.enrolment import is_loopback
 
@@ -118,6 +119,47 @@ class NotifySettings(Section):
     )
 
 
+class EvidenceSettings(Section):
+    """Clips and snapshots: what is asked for, how long it is waited for and kept."""
+
+    directory: Path | None = Field(
+        default=None, description="Where pictures are kept; empty: `evidence` in the directory."
+    )
+    device_url: str | None = Field(
+        default=None,
+        description="The internal address as devices reach it; empty: `web.internal_url`.",
+    )
+    automatic: tuple[str, ...] = Field(
+        default=(), description="Rules whose flags have a clip asked for without an inspector."
+    )
+    max_minutes: int = Field(
+        default=30,
+        ge=1,
+        le=240,
+        description="The longest clip; of what lasts longer, its beginning.",
+    )
+    max_mb: int = Field(default=200, ge=1, le=4096, description="The largest clip.")
+    expire_hours: int = Field(
+        default=72,
+        ge=1,
+        description="A device that has not answered by then is not asked any more.",
+    )
+    keep_days: int = Field(
+        default=90, ge=1, description="Pictures that nobody holds are erased after so long."
+    )
+    reserve_mb: int = Field(
+        default=1024, ge=0, description="Room on the disk that pictures leave free."
+    )
+
+    @field_validator("automatic")
+    @classmethod
+    def _known_rules(cls, rules: tuple[str, ...]) -> tuple[str, ...]:
+        unknown = sorted(set(rules) - REGISTRY.keys())
+        if unknown:
+            raise ValueError(f"no such rule: {', '.join(unknown)}")
+        return rules
+
+
 class ServerSettings(BaseSettings):
     """The central server's settings."""
 
@@ -147,6 +189,7 @@ class ServerSettings(BaseSettings):
     broker: BrokerSettings = Field(default_factory=BrokerSettings, description="MQTT.")
     ingest: IngestSettings = Field(default_factory=IngestSettings, description="Taking in.")
     notify: NotifySettings = Field(default_factory=NotifySettings, description="Notifications.")
+    evidence: EvidenceSettings = Field(default_factory=EvidenceSettings, description="Pictures.")
 
     @classmethod
     def settings_customise_sources(
@@ -159,6 +202,11 @@ class ServerSettings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """The environment goes before the file, whose content comes in as arguments."""
         return env_settings, init_settings
+
+    @property
+    def evidence_directory(self) -> Path:
+        """Where pictures are kept."""
+        return self.evidence.directory or self.directory / "evidence"
 
     @property
     def database_address(self) -> str:

@@ -22,7 +22,8 @@ from event_protocol.evidence import Span
 from event_protocol.names import CameraName, DeviceName, Sha256Hex, UtcTime
 from event_protocol.sealing import SealError, open_sealed, seal_bytes
 
-KEY_LIFETIME = timedelta(hours=1)
+# What is handed back for a clip opens no more than so much around it.
+KEY_LIFETIME = timedelta(minutes=10)
 KEY_BYTES = 32
 
 

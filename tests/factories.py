@@ -7,6 +7,7 @@ from uuid import UUID, uuid5
 
 from sqlmodel import Session, SQLModel
 
+from central_server.storage.evidence_tables import EvidenceRequestRow
 from central_server.storage.tables import (
     DeskDayRow,
     DeskRow,
@@ -166,6 +167,29 @@ def make_complaint(unit: str, name: str, session_id: str | None = None) -> list[
         ),
         NotificationRow(flag_id=flag_id, level=0, due_at=NOW, sent_at=NOW, attempts=1),
     ]
+
+
+def make_received_clip(unit: str, **changes: Any) -> EvidenceRequestRow:
+    """A clip that an inspector asked for about the commune's long wait; its file is not made."""
+    values: dict[str, Any] = {
+        "request_id": make_id(f"pictures-{unit}"),
+        "flag_id": make_id(f"wait-{unit}"),
+        "unit_id": unit,
+        "device": f"device-{unit}",
+        "desk": f"desk-{unit}",
+        "kind": "clip",
+        "begin": NOW - timedelta(minutes=60, seconds=5),
+        "end": NOW - timedelta(minutes=48) + timedelta(seconds=5),
+        "asked_at": NOW - timedelta(minutes=30),
+        "asked_by": "inspector-district",
+        "expires": NOW + timedelta(days=3),
+        "state": "received",
+        "answered_at": NOW - timedelta(minutes=20),
+        "covered": [],
+        "sha256": "ab" * 32,
+        "size": 1000,
+    }
+    return EvidenceRequestRow(**(values | changes))
 
 
 def make_ratings(unit: str, ratings: Iterable[int], at: datetime) -> list[SQLModel]:

@@ -37,6 +37,18 @@ class ConflictError(DomainError):
     code = "error.conflict"
 
 
+class GoneError(DomainError):
+    """Was wanted once; nothing more is to be sent."""
+
+    code = "error.gone"
+
+
+class NotOpenedError(ConflictError):
+    """Pictures are shown once their viewer has said why, which is logged."""
+
+    code = "error.evidence_not_opened"
+
+
 class NotLoggedInError(DomainError):
     """Nobody is known to be asking; logging in helps."""
 

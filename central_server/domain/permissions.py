@@ -29,6 +29,8 @@ class Permission(StrEnum):
     SEE_FLAGS = "see_flags"  # also complaints and integrity, with the session
     DECIDE_FLAGS = "decide_flags"
     SEE_FEEDBACK = "see_feedback"  # words and links
+    SEE_EVIDENCE = "see_evidence"  # clips and snapshots, and that they were asked for
+    ASK_EVIDENCE = "ask_evidence"  # ask for them, hold them
     SEE_SESSIONS = "see_sessions"
     SEE_UNIT_FIGURES = "see_unit_figures"  # month figures, flags other than inspection-only
     SEE_DEVICES = "see_devices"
@@ -40,19 +42,19 @@ class Permission(StrEnum):
 _INSPECTION = {
     Permission.SEE_FLAGS,
     Permission.SEE_FEEDBACK,
+    Permission.SEE_EVIDENCE,
     Permission.SEE_SESSIONS,
     Permission.SEE_UNIT_FIGURES,
     Permission.SEE_DEVICES,
 }
+_DECIDING = {Permission.DECIDE_FLAGS, Permission.ASK_EVIDENCE}
 
 PERMISSIONS: dict[Role, frozenset[Permission]] = {
     Role.ADMINISTRATOR: frozenset(
         {Permission.ADMINISTER, Permission.SEE_DEVICES, Permission.SEE_UNIT_FIGURES}
     ),
-    Role.LEAD_INSPECTOR: frozenset(
-        _INSPECTION | {Permission.DECIDE_FLAGS, Permission.ENTER_FEEDBACK}
-    ),
-    Role.INSPECTOR: frozenset(_INSPECTION | {Permission.DECIDE_FLAGS}),
+    Role.LEAD_INSPECTOR: frozenset(_INSPECTION | _DECIDING | {Permission.ENTER_FEEDBACK}),
+    Role.INSPECTOR: frozenset(_INSPECTION | _DECIDING),
     Role.SUPERVISOR: frozenset(
         {Permission.SEE_UNIT_FIGURES, Permission.SEE_SESSIONS, Permission.SEE_DEVICES}
     ),

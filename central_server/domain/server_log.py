@@ -12,6 +12,7 @@ from uuid import UUID
 
 from pydantic import Field, TypeAdapter
 
+from central_server.domain.evidence_log import EvidenceEntry
 from event_protocol.canonical import canonical_bytes, sha256_hex
 from event_protocol.events import FeedbackChannel, WireModel
 from event_protocol.names import PositiveInteger, Sha256Hex, UtcTime, format_time
@@ -186,7 +187,8 @@ Entry = Annotated[
     | NotificationAcknowledged
     | Viewed
     | RegistryChanged
-    | DevicePaired,
+    | DevicePaired
+    | EvidenceEntry,
     Field(discriminator="type"),
 ]
 

@@ -6,6 +6,7 @@ from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 
 from central_server.http import (
+    api_evidence,
     api_flags,
     api_login,
     api_places,
@@ -14,6 +15,8 @@ from central_server.http import (
     devices,
     enrolment,
     error_pages,
+    evidence,
+    evidence_uploads,
     flags,
     health,
     hotline,
@@ -26,6 +29,7 @@ from central_server.http import (
 )
 from central_server.http.language import RememberLanguage
 from central_server.services.context import ServerContext
+from event_protocol.evidence import MAX_CHUNK_BYTES, UPLOADS_PATH
 from web.body_limit import BodyLimit
 from web.headers import SecurityHeaders
 from web.pages import STATIC
@@ -56,7 +60,11 @@ def make_internal_app(
     app.state.context = context
     app.state.broker_is_linked = broker_is_linked
     error_pages.install(app)
-    app.add_middleware(BodyLimit, refuse=lambda asked: error_pages.answer(asked, 413, "error.size"))
+    app.add_middleware(
+        BodyLimit,
+        refuse=lambda asked: error_pages.answer(asked, 413, "error.size"),
+        larger={UPLOADS_PATH: MAX_CHUNK_BYTES},
+    )
     app.add_middleware(RememberLanguage)
     app.add_middleware(SecurityHeaders)
     # `live` first: /flags/stream is no flag's id.
@@ -64,6 +72,7 @@ def make_internal_app(
         login,
         live,
         flags,
+        evidence,
         sessions,
         devices,
         units,
@@ -74,8 +83,9 @@ def make_internal_app(
         posters,
     ):
         app.include_router(pages.router)
-    for api in (api_login, api_flags, api_sessions, api_places):
+    for api in (api_login, api_flags, api_evidence, api_sessions, api_places):
         app.include_router(api.router, prefix="/api/v1")
+    app.include_router(evidence_uploads.router)
     app.include_router(enrolment.router, responses={422: error_pages.PROBLEMS[422]})
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     return app

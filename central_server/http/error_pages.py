@@ -15,6 +15,7 @@ from central_server.domain.errors import (
     ConflictError,
     DomainError,
     ForgedRequestError,
+    GoneError,
     InvalidError,
     NotAllowedError,
     NotFoundError,
@@ -32,6 +33,7 @@ STATUS: dict[type[DomainError], int] = {
     NotAllowedError: 403,
     NotFoundError: 404,
     ConflictError: 409,
+    GoneError: 410,
     InvalidError: 422,
     DomainError: 500,
 }
@@ -78,6 +80,12 @@ def answer(request: Request, status: int, code: str, **details: object) -> Respo
     return HTMLResponse(page, status)
 
 
+def answer_error(request: Request, error: DomainError) -> Response:
+    """What a person or a device can be told, with its status."""
+    status = next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
+    return answer(request, status, error.code, **error.details)
+
+
 def install(app: FastAPI) -> None:
     """Every error of every route is answered here."""
     app.add_exception_handler(DomainError, _on_domain_error)
@@ -92,8 +100,7 @@ async def _on_domain_error(request: Request, error: Exception) -> Response:
         raise error
     if isinstance(error, NotLoggedInError) and not wants_json(request):
         return _to_login(request)
-    status = next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
-    return answer(request, status, error.code, **error.details)
+    return answer_error(request, error)
 
 
 async def _on_validation_error(request: Request, error: Exception) -> Response:

@@ -11,8 +11,10 @@ from central_server.domain.permissions import FlagScope, Permission
 from central_server.http.dependencies import GUARDED, CurrentVisit, Visit
 from central_server.http.filters import Cursor, Flags, flag_cursor, read_flag_cursor
 from central_server.http.login import own_path
-from central_server.services import conversations, feed_places, flag_pages
+from central_server.services import conversations, evidence_pages, feed_places, flag_pages
 from central_server.services import flags as flag_service
+from central_server.services.evidence import MAX_REASON_CHARACTERS
+from central_server.services.evidence_pages import Pictures
 from central_server.storage import flag_lists, unit_lists
 from central_server.storage.tables import FlagRow
 
@@ -70,6 +72,9 @@ def show_flag(visit: CurrentVisit, flag_id: UUID) -> HTMLResponse:
         maximum=flag_service.MAX_REASON_CHARACTERS,
         may_see_session=visit.viewer.may(Permission.SEE_SESSIONS),
         is_anybody_told=bool(visit.context.settings.notify.targets),
+        pictures=_pictures(visit, detail.flag),
+        may_ask=visit.viewer.may(Permission.ASK_EVIDENCE),
+        longest_reason=MAX_REASON_CHARACTERS,
     )
 
 
@@ -131,6 +136,13 @@ def decision_scope(visit: Visit) -> FlagScope:
     if not visit.viewer.may(Permission.DECIDE_FLAGS):
         raise NotFoundError()
     return visit.flag_scope()
+
+
+def _pictures(visit: Visit, flag: FlagRow) -> Pictures | None:
+    """What was asked for about the flag, for the inspection side alone."""
+    if not visit.viewer.may(Permission.SEE_EVIDENCE):
+        return None
+    return evidence_pages.read_pictures(visit.context, flag, visit.viewer.user_id)
 
 
 def _back(flag: FlagRow, target: str) -> Response:

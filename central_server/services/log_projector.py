@@ -1,8 +1,9 @@
 """The server's own log to what is derived: one small function for each type of entry."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, get_args
 
+from central_server.domain.evidence_log import EvidenceEntry
 from central_server.domain.flags import Place, flag_id, raise_flag
 from central_server.domain.server_log import (
     DeviceFellSilent,
@@ -21,7 +22,12 @@ from central_server.domain.server_log import (
     RulesActivated,
     StreamSuperseded,
 )
-from central_server.services import feedback_projector, rule_sets, stream_projector
+from central_server.services import (
+    evidence_projector,
+    feedback_projector,
+    rule_sets,
+    stream_projector,
+)
 from central_server.services.derived_rows import decided_state
 from central_server.services.projection_run import Run, withdrawn_row, write_flag_rows, write_flags
 from central_server.storage import notifications, projection, registry, server_log
@@ -161,6 +167,10 @@ def _withdraw_flag(run: Run, logged: LoggedEntry, entry: FlagWithdrawn) -> None:
         write_flag_rows(run, [withdrawn_row(entry)])
 
 
+def _take_evidence(run: Run, logged: LoggedEntry, entry: EvidenceEntry) -> None:
+    evidence_projector.take(run.db, logged, entry)
+
+
 def _change_flag(run: Run, name: str, **changes: Any) -> None:
     row = projection.find_rows(run.db, projection.FLAG, "flag_id", [name]).get(name)
     if row is None:
@@ -192,4 +202,5 @@ _HANDLERS: dict[type[Entry], _Handler] = {
     FlagDismissed: _dismiss_flag,
     FlagWithdrawn: _withdraw_flag,
     NotificationAcknowledged: _acknowledge,
+    **dict.fromkeys(get_args(EvidenceEntry), _take_evidence),
 }

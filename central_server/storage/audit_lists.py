@@ -1,9 +1,11 @@
 """What people did and looked at, from the server's own log, for auditors."""
 
 from dataclasses import dataclass
+from typing import get_args
 
 from sqlmodel import Session, col, select
 
+from central_server.domain.evidence_log import EvidenceEntry
 from central_server.domain.server_log import (
     FlagDismissed,
     FlagReleased,
@@ -25,6 +27,7 @@ _AUDITED = (
     NotificationAcknowledged,
     RegistryChanged,
     RulesActivated,
+    *get_args(EvidenceEntry),
 )
 TYPES = tuple(str(entry.model_fields["type"].default) for entry in _AUDITED)
 
@@ -66,4 +69,7 @@ def _line(logged: LoggedEntry) -> AuditLine:
         return AuditLine(logged, entry.by, None, str(entry.flag_id), None)
     if isinstance(entry, RulesActivated):
         return AuditLine(logged, None, None, entry.rules_hash[:12], None)
+    if isinstance(entry, EvidenceEntry):
+        by, reason = getattr(entry, "by", None), getattr(entry, "reason", None)
+        return AuditLine(logged, by, None, str(entry.request_id), reason)
     raise TypeError(entry.type)  # a type of `TYPES` without a line is our own mistake

@@ -219,6 +219,7 @@ class FlagRow(SQLModel, table=True):
     __table_args__ = (
         Index("ix_flag_unit_state", "unit_id", "state"),
         Index("ix_flag_desk_begin", "desk", "begin"),
+        Index("ix_flag_rule_begin", "rule", "begin"),
     )
 
     flag_id: str = Field(primary_key=True, max_length=36)

@@ -62,7 +62,7 @@ def test_what_is_no_key_is_refused() -> None:
         ("desk-box-01", "door", SINCE, SINCE, False),
     ],
 )
-def test_a_key_is_good_for_its_camera_and_its_hour(
+def test_a_key_is_good_for_its_camera_and_its_minutes(
     device: str, camera: str, begin: datetime, end: datetime, may: bool
 ) -> None:
     assert KEY.may_open(device, camera, Span(begin=begin, end=end)) is may

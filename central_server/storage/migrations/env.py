@@ -7,7 +7,9 @@ from alembic.autogenerate.api import AutogenContext
 from sqlalchemy import String
 from sqlmodel import SQLModel
 
-from central_server.storage import tables
+from central_server.storage import evidence_tables, tables
+
+_ALL_TABLES = (tables, evidence_tables)  # known to the metadata once they are imported
 
 
 def _render_item(kind: str, item: Any, _context: AutogenContext) -> str | Literal[False]:

@@ -23,7 +23,7 @@ OpenBrowser = Callable[..., Browser]
 @pytest.fixture
 def context(database: Database, tmp_path: Path) -> ServerContext:
     """A server whose clock stands at `NOW`, with a province in its database."""
-    made = make_context(database, tmp_path, Clock(NOW))
+    made = make_context(database, tmp_path, Clock(NOW), evidence={"reserve_mb": 0})
     rule_sets.activate(made)
     with database.transaction() as db:
         add_province(db)

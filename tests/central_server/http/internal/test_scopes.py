@@ -7,11 +7,13 @@ from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 
 from central_server.domain.permissions import PERMISSIONS, Permission, Role
+from central_server.services.context import ServerContext
 from tests.central_server.http.internal.conftest import OpenBrowser
-from tests.factories import make_id
+from tests.factories import make_id, make_received_clip
 
 P = Permission
 INSIDE, OUTSIDE = "commune-a", "commune-c"
+WHY = {"reason": "đã kiểm tra"}
 OUTSIDE_WORDS = ("Cẩm Sơn", "commune-c", make_id("session-commune-c"), make_id("wait-commune-c"))
 
 
@@ -35,6 +37,11 @@ GUARDED: dict[tuple[str, str], Entry] = {
     ("POST", "/flags/{flag_id}/release"): _any(P.DECIDE_FLAGS, form={}),
     ("POST", "/flags/{flag_id}/dismiss"): _any(P.DECIDE_FLAGS, form={"reason": "đã kiểm tra"}),
     ("POST", "/flags/{flag_id}/acknowledge"): _any(P.DECIDE_FLAGS, form={}),
+    ("POST", "/flags/{flag_id}/evidence"): _any(P.ASK_EVIDENCE, form=WHY),
+    ("POST", "/evidence/{request_id}/view"): _any(P.SEE_EVIDENCE, form=WHY),
+    ("POST", "/evidence/{request_id}/hold"): _any(P.ASK_EVIDENCE, form=WHY),
+    ("POST", "/evidence/{request_id}/lift"): _any(P.ASK_EVIDENCE, form=WHY),
+    ("GET", "/evidence/{request_id}/content"): _any(P.SEE_EVIDENCE),
     ("GET", "/sessions"): _any(P.SEE_SESSIONS),
     ("GET", "/sessions/{session_id}"): _any(P.SEE_SESSIONS),
     ("GET", "/devices"): _any(P.SEE_DEVICES),
@@ -50,6 +57,13 @@ GUARDED: dict[tuple[str, str], Entry] = {
     ("POST", "/api/v1/flags/{flag_id}/take"): _any(P.DECIDE_FLAGS),
     ("POST", "/api/v1/flags/{flag_id}/release"): _any(P.DECIDE_FLAGS),
     ("POST", "/api/v1/flags/{flag_id}/dismiss"): _any(P.DECIDE_FLAGS, json={"reason": "xong"}),
+    ("GET", "/api/v1/flags/{flag_id}/evidence"): _any(P.SEE_EVIDENCE),
+    ("POST", "/api/v1/flags/{flag_id}/evidence"): _any(P.ASK_EVIDENCE, json=WHY),
+    ("GET", "/api/v1/evidence/{request_id}"): _any(P.SEE_EVIDENCE),
+    ("POST", "/api/v1/evidence/{request_id}/views"): _any(P.SEE_EVIDENCE, json=WHY),
+    ("POST", "/api/v1/evidence/{request_id}/hold"): _any(P.ASK_EVIDENCE, json=WHY),
+    ("POST", "/api/v1/evidence/{request_id}/lift"): _any(P.ASK_EVIDENCE, json=WHY),
+    ("GET", "/api/v1/evidence/{request_id}/content"): _any(P.SEE_EVIDENCE),
     ("GET", "/api/v1/sessions"): _any(P.SEE_SESSIONS),
     ("GET", "/api/v1/sessions/{session_id}"): _any(P.SEE_SESSIONS),
     ("GET", "/api/v1/sessions/{session_id}/timeline"): _any(P.SEE_SESSIONS),
@@ -81,6 +95,10 @@ OPEN = {
     ("GET", "/api/v1/openapi.json"),
     ("GET", "/static"),
     ("POST", "/api/v1/enrolments"),
+    # For devices, by their signatures: see test_evidence_uploads.py.
+    ("PUT", "/api/v1/uploads/{request_id}"),
+    ("HEAD", "/api/v1/uploads/{request_id}"),
+    ("PATCH", "/api/v1/uploads/{request_id}"),
 }
 
 
@@ -88,6 +106,7 @@ def _address(path: str, unit: str) -> str:
     return path.format(
         flag_id=make_id(f"wait-{unit}"),
         session_id=make_id(f"session-{unit}"),
+        request_id=make_id(f"pictures-{unit}"),
         device_id=f"device-{unit}",
         unit_id=unit,
         desk=f"desk-{unit}",
@@ -97,9 +116,19 @@ def _address(path: str, unit: str) -> str:
 def _routes(app: FastAPI) -> set[tuple[str, str]]:
     found = set()
     for route in iter_route_contexts(app.routes):
-        for method in (route.methods or {"GET"}) - {"HEAD"}:
+        methods = route.methods or {"GET"}
+        # Static files answer HEAD as they answer GET.
+        for method in methods - ({"HEAD"} if "GET" in methods else set()):
             found.add((method, route.path or ""))
     return found
+
+
+@pytest.fixture(autouse=True)
+def _pictures(context: ServerContext) -> None:
+    """A clip of each commune that has been received."""
+    with context.database.transaction() as db:
+        for unit in (INSIDE, OUTSIDE):
+            db.add(make_received_clip(unit))
 
 
 def test_every_route_has_an_entry(app: FastAPI) -> None:
