@@ -3,8 +3,9 @@
 A visit opens no transaction of its own for the route: each route says when it reads or writes.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from hmac import compare_digest
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -27,8 +28,8 @@ from central_server.domain.permissions import (
     flag_scope_of,
     scope_of,
 )
-from central_server.http.language import Language
-from central_server.http.navigation import nav_of
+from central_server.http.language import Language, address_in
+from central_server.http.navigation import nav_of, place_of
 from central_server.services import accounts
 from central_server.services.context import ServerContext
 from central_server.storage import unit_lists
@@ -59,6 +60,7 @@ class Visit:
     parents: Mapping[UnitId, UnitId | None]  # the tree of units
     language: str
     path: str
+    asked: Sequence[tuple[str, str]]  # the address's own parameters, kept by the language's link
 
     def scope(self, permission: Permission) -> UnitScope:
         """The units for which the viewer holds it; without it there is nothing to be found."""
@@ -83,7 +85,8 @@ class Visit:
             may=self.viewer.may,
             csrf_token=self.csrf_token,
             nav=nav_of(self.viewer),
-            path=self.path,
+            here=place_of(self.path),
+            address_in=partial(address_in, self.asked),
             now=self.context.now(),
             named=self._named,
             **values,
@@ -103,7 +106,10 @@ def open_visit(request: Request, context: Context, language: Language) -> Visit:
         raise NotLoggedInError()
     with context.database.reading() as db:
         parents = unit_lists.parents(db)
-    return Visit(context, login.viewer, login.csrf_token, parents, language, request.url.path)
+    asked = request.query_params.multi_items()
+    return Visit(
+        context, login.viewer, login.csrf_token, parents, language, request.url.path, asked
+    )
 
 
 CurrentVisit = Annotated[Visit, Depends(open_visit)]

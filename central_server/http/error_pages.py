@@ -1,5 +1,6 @@
 """One table from errors to status and words; as a page for people, as problem JSON for programs."""
 
+from functools import partial
 from urllib.parse import quote
 
 import structlog
@@ -21,7 +22,7 @@ from central_server.domain.errors import (
     NotFoundError,
     NotLoggedInError,
 )
-from central_server.http.language import page_language
+from central_server.http.language import address_in, page_language
 from web.headers import HEADERS
 from web.pages import render, translate
 
@@ -76,7 +77,10 @@ def answer(request: Request, status: int, code: str, **details: object) -> Respo
         title = translate(language, f"error.title.{status}")
         problem = Problem(title=title, status=status, code=code, detail=detail)
         return JSONResponse(problem.model_dump(), status, media_type=_PROBLEM_TYPE)
-    page = render("errors/error.html", language, status=status, detail=detail)
+    in_language = partial(address_in, request.query_params.multi_items())
+    page = render(
+        "errors/error.html", language, status=status, detail=detail, address_in=in_language
+    )
     return HTMLResponse(page, status)
 
 

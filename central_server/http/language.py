@@ -1,6 +1,8 @@
 """In which language a page speaks: `?lang=` on any address, remembered in a cookie."""
 
+from collections.abc import Iterable
 from typing import Annotated
+from urllib.parse import urlencode
 
 from fastapi import Depends, Request
 from starlette.datastructures import MutableHeaders
@@ -19,6 +21,12 @@ def page_language(request: Request) -> str:
 
 
 Language = Annotated[str, Depends(page_language)]
+
+
+def address_in(asked: Iterable[tuple[str, str]], language: str) -> str:
+    """The query by which the same page, with the same filters, speaks that language."""
+    kept = [(name, value) for name, value in asked if name != "lang"]
+    return "?" + urlencode([*kept, ("lang", language)])
 
 
 class RememberLanguage:

@@ -1,5 +1,6 @@
 """Log-in and log-out with a form, and the way to each role's first page."""
 
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Form, Request
@@ -13,7 +14,7 @@ from central_server.http.dependencies import (
     CurrentVisit,
     require_same_origin,
 )
-from central_server.http.language import Language
+from central_server.http.language import Language, address_in
 from central_server.http.navigation import HOME
 from central_server.services import accounts
 from event_protocol.enrolment import is_loopback
@@ -80,6 +81,7 @@ def _form(
         "login.html",
         language,
         next=own_path(next),
+        address_in=partial(address_in, [("next", own_path(next))]),
         user=user,
         error=error,
         # A browser keeps no secure cookie that came over plain HTTP: logging in would not last.

@@ -35,6 +35,11 @@ HOME: dict[Role, str] = {
 }
 
 
+def place_of(path: str) -> NavItem | None:
+    """The link under which that page is found."""
+    return next((item for item in NAVIGATION if path.startswith(item.path)), None)
+
+
 def nav_of(viewer: Viewer) -> tuple[NavItem, ...]:
     """The links this viewer may follow."""
     return tuple(item for item in NAVIGATION if any(map(viewer.may, item.permissions)))

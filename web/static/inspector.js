@@ -120,7 +120,7 @@ document.addEventListener("submit", (event) => {
 document.addEventListener("click", (event) => {
   const link = event.target.closest("a[data-language]");
   if (link) {
-    // Keeps the filters of the address, which a link of its own would drop.
+    // Keeps the filters chosen since the page was loaded, of which the link does not know.
     event.preventDefault();
     const address = new URL(location.href);
     address.searchParams.set("lang", link.lang);

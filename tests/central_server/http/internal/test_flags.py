@@ -92,6 +92,8 @@ def test_taking_dismissing_and_undoing_are_entries_of_the_log(
 
 def test_forms_do_the_same_and_lead_back(browser: OpenBrowser) -> None:
     client = browser(Role.LEAD_INSPECTOR)
+    row = client.get("/flags?unit=commune-a").text.partition(f'id="flag-{WAIT}"')[2]
+    assert 'name="next" value="/flags?unit=commune-a"' in row.partition("</tr>")[0]
     took = client.post(f"/flags/{WAIT}/take", {"next": "/flags?unit=commune-a"})
     assert took.headers["location"] == "/flags?unit=commune-a"
     assert client.post(f"/flags/{WAIT}/dismiss", {"reason": "  "}).status_code == 422

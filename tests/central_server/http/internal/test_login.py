@@ -37,6 +37,8 @@ def test_the_form_leads_to_where_one_wanted_to_go(browser: OpenBrowser, inspecto
     client = browser()
     asked = client.get("/sessions?state=ended")
     assert asked.headers["location"] == "/login?next=%2Fsessions%3Fstate%3Dended"
+    page = client.get(asked.headers["location"]).text
+    assert 'href="?next=%2Fsessions%3Fstate%3Dended&amp;lang=en"' in page
     form = {"user": inspector, "password": PASSWORD, "next": "/sessions?state=ended"}
     answer = client.post("/login", form)
     assert (answer.status_code, answer.headers["location"]) == (303, "/sessions?state=ended")

@@ -1,6 +1,7 @@
 """The other pages and their JSON: sessions, devices, units, scorecards, audit, errors, health."""
 
 from datetime import date, timedelta
+from html import escape
 
 import orjson
 import pytest
@@ -261,6 +262,22 @@ def test_english_is_an_equal_and_remembered(browser: OpenBrowser) -> None:
     assert ">Critical<" in client.get("/flags").text, "remembered"
     assert client.get("/api/v1/flags/nothing").status_code == 422
     assert client.get(f"/api/v1/flags/{make_id('x')}").json()["title"] == "Not found"
+
+
+@pytest.mark.parametrize(
+    ("path", "link"),
+    [
+        ("/flags", "?lang=en"),
+        ("/flags?severity=major&unit=commune-a", "?severity=major&unit=commune-a&lang=en"),
+        ("/sessions?lang=vi&state=ended", "?state=ended&lang=en"),
+        ("/scorecards?month=2026-02", "?month=2026-02&lang=en"),
+        ("/flags?rule=%22%3E%3Cscript%3E", "?rule=%22%3E%3Cscript%3E&lang=en"),
+        ("/nothing?lang=vi", "?lang=en"),
+    ],
+)
+def test_the_other_language_keeps_the_filters(browser: OpenBrowser, path: str, link: str) -> None:
+    page = browser(Role.INSPECTOR).get(path).text
+    assert f'<a href="{escape(link)}" lang="en"' in page
 
 
 def test_every_answer_keeps_others_out(browser: OpenBrowser) -> None:
