@@ -65,6 +65,26 @@ def test_no_page_has_a_grave_fault(app: FastAPI, browser: OpenBrowser) -> None:
     assert not any(overflows.values()), overflows
 
 
+def test_what_is_folded_on_a_phone_stands_open_on_a_screen(
+    app: FastAPI, browser: OpenBrowser
+) -> None:
+    with serve(app) as address, open_page(width=360) as page:
+        _log_in(page, address, browser, Role.LEAD_INSPECTOR)
+        page.goto(f"{address}/flags?severity=critical")
+        menu, filters = page.locator(".menu"), page.locator(".filters-fold")
+        assert menu.locator("summary").inner_text() == "Cảnh báo", "where one is"
+        assert filters.locator("summary").inner_text() == "Bộ lọc (đang dùng)"
+        for fold, inside in ((menu, "a[href='/units']"), (filters, "select[name=rule]")):
+            assert not fold.locator(inside).is_visible()
+            fold.locator("summary").press("Enter")
+            assert fold.locator(inside).is_visible()
+        page.set_viewport_size({"width": 1280, "height": 800})
+        page.goto(f"{address}/flags")
+        for fold, inside in ((menu, "a[href='/units']"), (filters, "select[name=rule]")):
+            assert not fold.locator("summary").is_visible()
+            assert fold.locator(inside).is_visible()
+
+
 def test_a_flag_is_taken_by_keyboard_alone(app: FastAPI, browser: OpenBrowser) -> None:
     with serve(app) as address, open_page() as page:
         _log_in(page, address, browser, Role.LEAD_INSPECTOR)
