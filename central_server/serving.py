@@ -24,9 +24,11 @@ from central_server.services import (
 )
 from central_server.services.background import Repeating
 from central_server.services.context import ServerContext
+from central_server.services.evidence_commands import EvidenceCommands
 
 TICK_EVERY_S = 5.0
 NOTIFY_EVERY_S = 2.0
+EVIDENCE_EVERY_S = 2.0  # a box waits for its keys meanwhile
 # Pages that follow live never end by themselves.
 GRACE_S = 3
 
@@ -78,9 +80,11 @@ def serve(context: ServerContext, listeners: Listeners, announce: Callable[[str]
         if context.settings.broker.embedded:
             running.callback(_start_broker(context).stop)
         intake = running.enter_context(taking_in(context))
+        pictures = EvidenceCommands(context, intake.command, lambda: intake.is_linked)
         for name, every_s, job in (
             ("tick", TICK_EVERY_S, lambda: tick.tick(context, _hears_since(context, intake))),
             ("notify", NOTIFY_EVERY_S, lambda: notifications.run_due(context)),
+            ("evidence", EVIDENCE_EVERY_S, pictures.run),
         ):
             running.callback(Repeating(name, every_s, job).start().stop)
         internal = make_internal_app(context, lambda: intake.is_linked)

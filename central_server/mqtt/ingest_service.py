@@ -33,7 +33,7 @@ from central_server.services.device_receipts import Addressed
 from central_server.services.filing import Incoming
 from central_server.storage import server_log
 from central_server.storage.streams import Stream
-from event_protocol.messages import DeviceConfiguration, encode_signed
+from event_protocol.messages import Command, DeviceConfiguration, encode_signed
 from event_protocol.names import DeviceId
 from event_protocol.topics import Channel
 
@@ -116,6 +116,11 @@ class IngestService:
     def is_linked(self) -> bool:
         """Whether the broker has us and the database takes what comes."""
         return self.linked_since is not None and self.failure is None
+
+    def command(self, device: DeviceId, command: Command) -> None:
+        """Signs it and sends it to that device. Any thread."""
+        signed = encode_signed(device, command, self._context.keys.signing)
+        self._subscriber.publish([(device, Channel.COMMANDS, signed)])
 
     def _take(self, read: Sequence[Delivery]) -> None:
         self._came += len(read)
@@ -230,8 +235,7 @@ class IngestService:
             configuration = enrolment.configuration_of(self._context, device)
             if self._configured.get(device) == configuration:
                 continue
-            signed = encode_signed(device, configuration, self._context.keys.signing)
-            self._subscriber.publish([(device, Channel.COMMANDS, signed)])
+            self.command(device, configuration)
             self._configured[device] = configuration
 
     def _do_chores(self) -> None:

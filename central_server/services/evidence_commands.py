@@ -40,10 +40,13 @@ class _Sent:
 
 
 class EvidenceCommands:
-    """Remembers only what it sent: forgotten, it is sent once more. One thread."""
+    """Remembers only what it sent: forgotten, it is sent once more. One thread.
 
-    def __init__(self, context: ServerContext, send: Send) -> None:
-        self._context, self._send = context, send
+    `send` hands a command to the broker; `is_linked` says whether there is one to hand it to.
+    """
+
+    def __init__(self, context: ServerContext, send: Send, is_linked: Callable[[], bool]) -> None:
+        self._context, self._send, self._is_linked = context, send, is_linked
         self._sent: dict[str, _Sent] = {}
 
     def run(self) -> None:
@@ -51,6 +54,10 @@ class EvidenceCommands:
         ask_automatically(self._context)
         give_up_expired(self._context)
         erase_outdated(self._context)
+        if self._is_linked():
+            self._send_due()
+
+    def _send_due(self) -> None:
         with self._context.database.reading() as db:
             outstanding = evidence.list_outstanding(db)
         self._sent = {

@@ -33,11 +33,14 @@ class Server:
     def __init__(self, context: ServerContext, clock: Clock) -> None:
         self.context, self._clock = context, clock
         self._sent: list[tuple[DeviceId, SendClip]] = []
+        self.is_linked = True
         self.restart()
 
     def restart(self) -> None:
         self._commands = EvidenceCommands(
-            self.context, lambda device, command: self._sent.append((device, command))
+            self.context,
+            lambda device, command: self._sent.append((device, command)),
+            lambda: self.is_linked,
         )
 
     def after(self, seconds: float) -> list[SendClip]:
@@ -120,6 +123,14 @@ def test_a_box_that_comes_back_is_told_at_once(server: Server) -> None:
     server.link("online", 2)
     assert len(server.after(1)) == 1
     assert server.after(1) == []
+
+
+def test_while_the_broker_is_away_nothing_counts_as_sent(server: Server) -> None:
+    server.is_linked = False
+    server.ask()
+    assert server.after(1) == []
+    server.is_linked = True
+    assert len(server.after(1)) == 1
 
 
 def test_a_box_at_work_is_left_alone_and_an_answered_request_rests(
