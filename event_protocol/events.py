@@ -25,6 +25,9 @@ SCHEMA_VERSION = 1
 SCHEMA_URN = f"urn:onestop:schema:{SCHEMA_VERSION}"
 SOURCE_PREFIX = "/devices/"
 MAX_SLIP_CHARACTERS = 512
+MAX_SHIFT_PIXELS = 65_536
+
+PixelShift = Annotated[int, Field(ge=-MAX_SHIFT_PIXELS, le=MAX_SHIFT_PIXELS)]
 
 
 class WireModel(BaseModel):
@@ -59,6 +62,21 @@ class CameraState(StrEnum):
     DEFOCUSED = "defocused"
     FROZEN = "frozen"
     DARK = "dark"
+
+
+class CameraDetail(StrEnum):
+    """What kind of fault a camera's state stands for, where it stands for several."""
+
+    PARTLY = "partly"
+    """Covered: not all of the picture."""
+    GLARE = "glare"
+    """Covered: by light."""
+    TURNED = "turned"
+    """Moved: nothing of the old view is left."""
+    SIZE = "size"
+    """Moved: the picture has another shape."""
+    TIME_JUMP = "time_jump"
+    """Lost: the clock was set, or the recording has a gap."""
 
 
 class QueueBand(StrEnum):
@@ -113,12 +131,24 @@ class DeviceCheckpoint(WireModel):
     signature: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9+/]{86}==$")]
 
 
+class PictureShift(WireModel):
+    """By how many pixels of the frame what stands still went right and down."""
+
+    right: PixelShift
+    down: PixelShift
+
+
 class CameraObserved(WireModel):
-    """What can be said of one camera's picture, since when."""
+    """What can be said of one camera's picture, since when.
+
+    `shift`: how far a moved camera's picture went, if that can be told.
+    """
 
     camera: CameraName
     state: CameraState
     since: UtcTime
+    detail: CameraDetail | None = None
+    shift: PictureShift | None = None
 
 
 class PresenceObserved(WireModel):

@@ -24,6 +24,8 @@ from event_protocol.codec import (
 )
 from event_protocol.events import (
     EVENT_OF_DATA,
+    MAX_SHIFT_PIXELS,
+    CameraDetail,
     CameraObserved,
     CameraState,
     DeviceCheckpoint,
@@ -35,6 +37,7 @@ from event_protocol.events import (
     FeedbackChannel,
     FeedbackSubmitted,
     LastRun,
+    PictureShift,
     PresenceObserved,
     PresenceState,
     QueueBand,
@@ -55,6 +58,7 @@ names = st.from_regex(r"[a-z0-9]([a-z0-9_-]{0,62}[a-z0-9])?", fullmatch=True)
 hashes = st.from_regex(r"[0-9a-f]{64}", fullmatch=True)
 positive = st.integers(1, MAX_INTEGER)
 shares = st.floats(0, 1)
+pixels = st.integers(-MAX_SHIFT_PIXELS, MAX_SHIFT_PIXELS)
 offsets = st.integers(-14 * 60, 14 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
 times = st.datetimes(datetime(1970, 1, 2), datetime(2200, 1, 1), timezones=offsets)  # noqa: DTZ001 hypothesis wants naive limits
 texts = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=80)
@@ -76,7 +80,12 @@ STATEMENTS: dict[type[EventData], st.SearchStrategy[EventData]] = {
         signature=st.from_regex(r"[A-Za-z0-9+/]{86}==", fullmatch=True),
     ),
     CameraObserved: st.builds(
-        CameraObserved, camera=names, state=st.sampled_from(CameraState), since=times
+        CameraObserved,
+        camera=names,
+        state=st.sampled_from(CameraState),
+        since=times,
+        detail=st.none() | st.sampled_from(CameraDetail),
+        shift=st.none() | st.builds(PictureShift, right=pixels, down=pixels),
     ),
     PresenceObserved: st.builds(
         PresenceObserved,
