@@ -7,14 +7,10 @@ read what was recorded. See docs/decisions/0009-evidence.md.
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from event_protocol.evidence_keys import KEY_BYTES, DataKey, seal_key
+from event_protocol.evidence_keys import KEY_BYTES, KEY_LIFETIME, DataKey, seal_key
 from event_protocol.names import DeviceId
-
-# What is handed back for a clip opens no more than so much around it; and so much, at most, is what
-# somebody finds who gets hold of a running box's memory. The protocol allows an hour.
-RENEW_AFTER = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +37,7 @@ class DataKeys:
     def key_for(self, camera: str, begin: datetime, end: datetime) -> CurrentKey:
         """The key for a segment of that span."""
         current = self._current.get(camera)
-        if current is None or not current.since <= begin <= end <= current.since + RENEW_AFTER:
+        if current is None or not current.since <= begin <= end <= current.since + KEY_LIFETIME:
             current = self._current[camera] = self._make(camera, begin)
         return current
 

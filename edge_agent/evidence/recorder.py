@@ -3,8 +3,10 @@
 A slow or full disk never holds up a camera: what can't be written in time is named as missing.
 """
 
+import contextlib
 import queue
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -38,12 +40,23 @@ class Gap:
 
 
 class SegmentWriter:
-    """One thread that puts pieces of all cameras into the ring, and keeps its limits."""
+    """One thread that puts pieces of all cameras into the ring, and keeps its limits.
 
-    def __init__(self, ring: Ring, keys: DataKeys, now: Callable[[], datetime]) -> None:
+    `on_tick` is called every few seconds.
+    """
+
+    def __init__(
+        self,
+        ring: Ring,
+        keys: DataKeys,
+        now: Callable[[], datetime],
+        on_tick: Callable[[], None] = lambda: None,
+    ) -> None:
         self._ring = ring
         self._keys = keys
         self._now = now
+        self._on_tick = on_tick
+        self._tick_at = 0.0  # by the monotonic clock
         self._waiting: queue.Queue[tuple[str, RawSegment | Gap] | None] = queue.Queue(_MOST_WAITING)
         self._is_refused = False
         self._thread = threading.Thread(target=self._run, name="segments", daemon=True)
@@ -71,10 +84,10 @@ class SegmentWriter:
 
     def _run(self) -> None:
         while True:
+            self._tick()
             try:
                 item = self._waiting.get(timeout=_TICK_S)
             except queue.Empty:
-                self._keep_limits()
                 continue
             if item is None:
                 return
@@ -114,12 +127,15 @@ class SegmentWriter:
             self._ring.note_gap(camera, piece.begin, piece.end, Unavailable.DISK_FULL)
             raise
 
-    def _keep_limits(self) -> None:
-        """Others fill the disk, too."""
-        try:
+    def _tick(self) -> None:
+        """Others fill the disk, too; and gaps go on."""
+        if time.monotonic() < self._tick_at:
+            return
+        self._tick_at = time.monotonic() + _TICK_S
+        self._on_tick()
+        # If nothing is left to delete, the next segment says so.
+        with contextlib.suppress(OSError):
             self._ring.make_room(self._now())
-        except OSError:
-            return  # nothing left to delete; the next segment says so
 
 
 class CameraRecorder:

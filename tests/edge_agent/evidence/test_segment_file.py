@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from nacl.public import PrivateKey
 
-from edge_agent.evidence.data_keys import RENEW_AFTER, DataKeys
+from edge_agent.evidence.data_keys import DataKeys
 from edge_agent.evidence.segment_file import (
     HEAD_BYTES,
     UnreadableError,
@@ -15,7 +15,7 @@ from edge_agent.evidence.segment_file import (
     encrypt,
     read_head,
 )
-from event_protocol.evidence_keys import unseal_key
+from event_protocol.evidence_keys import KEY_LIFETIME, unseal_key
 from event_protocol.names import DeviceId
 from event_protocol.sealing import SealError, sealing_key_id
 from tests.edge_agent.evidence.streams import START
@@ -70,7 +70,7 @@ def test_a_key_serves_one_camera_for_some_minutes() -> None:
     first = keys.key_for("room", START, END)
     assert keys.key_for("room", END, END + timedelta(seconds=10)) is first
     assert keys.key_for("hall", START, END).key != first.key
-    after = START + RENEW_AFTER
+    after = START + KEY_LIFETIME
     renewed = keys.key_for("room", after - timedelta(seconds=5), after + timedelta(seconds=5))
     assert renewed.key != first.key
     assert renewed.key_id != first.key_id
