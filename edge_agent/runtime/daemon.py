@@ -7,6 +7,8 @@ from collections.abc import Callable
 from datetime import datetime
 from types import FrameType
 
+import cv2
+
 from edge_agent.delivery.identity import IdentityError
 from edge_agent.http.app import make_app
 from edge_agent.runtime.agent import Agent, AgentError
@@ -28,6 +30,9 @@ def run_agent(
 
     `say` is the installer's console: addresses, and the PIN when it is new.
     """
+    cv2.setNumThreads(
+        1
+    )  # cameras have a thread each; small pictures cost more when they are shared
     stopping = _stop_on_signal()  # first, so that a stop during the start is a clean one too
     try:
         listening = open_port(settings.http.host, settings.http.port)

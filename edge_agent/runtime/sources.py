@@ -5,6 +5,7 @@ from datetime import datetime
 from pathlib import Path
 
 from edge_agent.core.desk_zones import Zone
+from edge_agent.core.packets import PacketSink
 from edge_agent.settings import CameraSettings, DeskSettings
 from edge_agent.vision import scene
 from edge_agent.vision.frames import FrameSource
@@ -12,14 +13,17 @@ from edge_agent.vision.sources import open_source
 from edge_agent.vision.video_file import VideoFile
 
 
-def make_source(settings: CameraSettings, now: Callable[[], datetime]) -> FrameSource:
+def make_source(
+    settings: CameraSettings, now: Callable[[], datetime], sink: PacketSink | None = None
+) -> FrameSource:
     """The source, not opened yet; a recording's first frame is taken to be of now.
 
-    Raises `SourceError` if the setting means nothing.
+    `sink` takes the packets of a stream or a recording as they come. Raises `SourceError` if the
+    setting means nothing.
     """
     if settings.is_file:
-        return VideoFile(Path(settings.source), now(), paced=settings.paced)
-    return open_source(settings.source, now)
+        return VideoFile(Path(settings.source), now(), paced=settings.paced, sink=sink)
+    return open_source(settings.source, now, sink=sink)
 
 
 def read_zones(camera: CameraSettings, view: DeskSettings) -> tuple[Zone, ...]:

@@ -13,6 +13,7 @@ import numpy as np
 from av.container import InputContainer
 
 from edge_agent.core.packets import PacketSink
+from edge_agent.vision.arrivals import Arrivals
 from edge_agent.vision.frames import Demand, Frame, FrameSource, SourceError
 from edge_agent.vision.packet_tap import PacketTap
 from edge_agent.vision.scene import SceneCamera
@@ -90,16 +91,17 @@ class StreamSource:
             decoder = StreamDecoder(stream, self._times)
             # Pictures that stand alone need not be decoded only to be passed over.
             is_all_keys, pace = stream.codec_context.codec.intra_only, _Pace()
-            for packet in container.demux(stream):
-                if not packet.size:
-                    return
-                at = self._now()
+            tick_s = float(stream.time_base or 0)
+            for packet, at in Arrivals(container.demux(stream), tick_s, self._now, self._may_nap):
                 tap.take(packet, at)
                 if is_all_keys and not pace.wants_one():
                     continue
                 for picture in decoder.decode(packet, at, self.demand):
                     if is_all_keys or pace.wants_one():
                         yield Frame(picture, at)
+
+    def _may_nap(self) -> bool:
+        return self.demand is Demand.KEY_FRAMES
 
     @contextmanager
     def _open(self) -> Iterator[InputContainer]:

@@ -43,15 +43,14 @@ class StreamDecoder:
 
     def decode(self, packet: VideoPacket, at: datetime, demand: Demand) -> list[VideoFrame]:
         """The pictures that this packet, of the time `at`, completes; none if it is damaged."""
-        with self._times.measure("decode"):
-            if packet.is_keyframe:
-                return self._decode_key(packet, at, demand)
-            if self._is_running:
-                return self._decode_now(packet)
-            self._skipped.append(packet)
-            if demand is Demand.ALL_FRAMES or self._is_key_overdue(at):
-                return self._catch_up()
-            return []
+        if packet.is_keyframe:
+            return self._decode_key(packet, at, demand)
+        if self._is_running:
+            return self._decode_now(packet)
+        self._skipped.append(packet)
+        if demand is Demand.ALL_FRAMES or self._is_key_overdue(at):
+            return self._catch_up()
+        return []
 
     def flush(self) -> list[VideoFrame]:
         """What the decoder still holds back at the stream's end."""
@@ -94,7 +93,8 @@ class StreamDecoder:
     def _decode_now(self, packet: "VideoPacket | None") -> list[VideoFrame]:
         """Damage is stepped over, and pictures that the decoder made up for it are left out."""
         try:
-            pictures = self._codec.decode(packet)
+            with self._times.measure("decode"):
+                pictures = self._codec.decode(packet)
         except av.error.InvalidDataError:
             return []
         for picture in pictures:

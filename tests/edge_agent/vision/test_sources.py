@@ -2,18 +2,22 @@
 
 import os
 import signal
+import threading
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 
+import psutil
 import pytest
 
 from edge_agent.vision.camera import Camera, SignalLost
-from edge_agent.vision.frames import Frame, SourceError
+from edge_agent.vision.frames import Demand, Frame, SourceError
 from edge_agent.vision.scene import SceneCamera
 from edge_agent.vision.sources import (
     MAX_FPS,
+    NETWORK_TIMEOUT_S,
     StreamSource,
     UsbCamera,
     open_source,
@@ -21,7 +25,8 @@ from edge_agent.vision.sources import (
 )
 from edge_agent.vision.stage_times import StageTimes
 from edge_agent.vision.video_file import VideoFile
-from tests.processes.ports import free_port
+from tests.edge_agent.vision.ring import Ring
+from tests.processes.ports import free_port, wait_until
 from tests.processes.rtsp_server import RtspServer
 
 
@@ -133,6 +138,60 @@ def test_an_rtsp_camera_that_hangs_is_lost_and_seen_again_when_it_wakes(server: 
     finally:
         os.kill(server.pid, signal.SIGCONT)
         camera.close()
+
+
+def open_connections(port: int) -> int:
+    """This process's connections to that port."""
+    connections = psutil.Process().net_connections("tcp")
+    return sum(bool(one.raddr) and one.raddr.port == port for one in connections)
+
+
+def camera_threads() -> int:
+    return sum(thread.name == "camera" for thread in threading.enumerate())
+
+
+@pytest.mark.processes
+def test_a_read_that_hangs_is_ended_with_its_thread_and_its_connection(server: RtspServer) -> None:
+    """The watchdog gives it up at once; FFmpeg's own time limit then ends what was left behind."""
+    camera = Camera(StreamSource(server.url, now), now, stall_s=1, first_retry_s=60)
+    try:
+        wait_for(camera, Frame, 20)
+        assert (camera_threads(), open_connections(server.port)) == (1, 1)
+        os.kill(server.pid, signal.SIGSTOP)
+        wait_for(camera, SignalLost, 5)
+        assert (camera_threads(), open_connections(server.port)) == (1, 1), "it hangs"
+        gone = NETWORK_TIMEOUT_S[1] + 3
+        wait_until(lambda: camera_threads() == 0, gone, "the thread has ended")
+        wait_until(lambda: open_connections(server.port) == 0, 1, "and let the connection go")
+    finally:
+        os.kill(server.pid, signal.SIGCONT)
+        camera.close()
+
+
+@pytest.mark.processes
+def test_key_frames_alone_are_taken_of_a_stream_while_its_sink_gets_all(server: RtspServer) -> None:
+    ring = Ring()
+    source = StreamSource(server.url, now, sink=ring)
+    source.demand = Demand.KEY_FRAMES
+    camera = Camera(source, now)
+    try:
+        wait_for(camera, Frame, 20)
+        count_frames(camera, 2.5)  # the distance of key frames is found out
+        before = len(ring.packets)
+        seen = count_frames(camera, 4.0)
+        assert 3 <= seen <= 6
+        assert 30 <= len(ring.packets) - before <= 50, "ten a second"
+        camera.ask_for(Demand.ALL_FRAMES)
+        assert count_frames(camera, 2.0) >= 12
+    finally:
+        camera.close()
+    wait_until(lambda: ring.ends == 1, 3, "the sink is told of the end")
+    assert [stream.codec for stream in ring.formats] == ["h264"]
+    assert (ring.formats[0].width, ring.formats[0].height) == (768, 432)
+    times = [packet.captured_at for packet in ring.packets]
+    assert times == sorted(times)
+    steps = [(b - a).total_seconds() for a, b in pairwise(times[30:])]
+    assert sorted(steps)[len(steps) // 2] == pytest.approx(0.1, abs=0.03), "as the camera sent them"
 
 
 def count_frames(camera: Camera, seconds: float) -> int:

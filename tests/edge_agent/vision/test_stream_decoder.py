@@ -16,6 +16,7 @@ from edge_agent.vision.frames import Demand, Frame
 from edge_agent.vision.stage_times import StageTimes
 from edge_agent.vision.stream_decoder import MAX_SKIPPED, StreamDecoder
 from edge_agent.vision.video_file import VideoFile
+from tests.edge_agent.vision.ring import Ring
 
 START = datetime(2030, 1, 1, tzinfo=UTC)
 FPS, WIDTH, HEIGHT = 10, 160, 96
@@ -194,24 +195,6 @@ def test_damage_between_key_frames_does_not_reach_those_who_want_no_more(
 
 def numbers_of(first: int, end: int) -> list[object]:
     return [pytest.approx(number, abs=1.6) for number in range(first, end, 10)]
-
-
-class Ring:
-    """A sink that keeps everything."""
-
-    def __init__(self) -> None:
-        self.formats: list[StreamFormat] = []
-        self.packets: list[Packet] = []
-        self.ends = 0
-
-    def begin(self, stream: StreamFormat) -> None:
-        self.formats.append(stream)
-
-    def take(self, packet: Packet) -> None:
-        self.packets.append(packet)
-
-    def end(self) -> None:
-        self.ends += 1
 
 
 def test_a_sink_gets_every_packet_though_few_are_decoded(one_a_second: Path) -> None:

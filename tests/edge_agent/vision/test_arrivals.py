@@ -1,0 +1,62 @@
+"""When packets came that were waited for, and those that were found waiting."""
+
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import av
+import pytest
+
+from edge_agent.vision.arrivals import NAP_S, Arrivals
+
+START = datetime(2030, 1, 1, tzinfo=UTC)
+TICK_S = 0.001
+SENT_EVERY_S = 0.05
+
+
+def make_packet(sent_s: float | None) -> Any:
+    packet = av.Packet(b"picture")
+    packet.dts = None if sent_s is None else round(sent_s / TICK_S)
+    return packet
+
+
+class Network:
+    """Gives packets no earlier than they were sent, at once if that was before."""
+
+    def __init__(self, sent_s: list[float], says_s: list[float | None] | None = None) -> None:
+        self.began = time.monotonic()
+        self._sent_s, self._says_s = sent_s, says_s or list(sent_s)
+
+    def now(self) -> datetime:
+        return START + timedelta(seconds=time.monotonic() - self.began)
+
+    def packets(self) -> Iterator[Any]:
+        for sent_s, says_s in zip(self._sent_s, self._says_s, strict=True):
+            time.sleep(max(0.0, self.began + sent_s - time.monotonic()))
+            yield make_packet(says_s)
+
+
+def arrive(network: Network, *, naps: bool) -> list[float]:
+    arrivals = Arrivals(network.packets(), TICK_S, network.now, lambda: naps)
+    return [(at - START).total_seconds() for _, at in arrivals]
+
+
+SENT_S = [0.1 + SENT_EVERY_S * number for number in range(40)]
+
+
+@pytest.mark.parametrize("naps", [False, True])
+def test_packets_bear_the_time_at_which_they_came_though_we_slept(naps: bool) -> None:
+    assert arrive(Network(SENT_S), naps=naps) == pytest.approx(SENT_S, abs=0.045)
+
+
+@pytest.mark.parametrize("says_s", [None, -5.0, 5000.0], ids=["no time", "back", "ahead"])
+def test_a_camera_whose_clock_jumps_is_a_nap_out_at_most(says_s: float | None) -> None:
+    says = [sent_s if number < 20 else says_s for number, sent_s in enumerate(SENT_S)]
+    came = arrive(Network(SENT_S, says), naps=True)
+    assert came == pytest.approx(SENT_S, abs=NAP_S + 0.045)
+
+
+def test_an_empty_packet_is_the_end() -> None:
+    packets: Iterator[Any] = iter([make_packet(0.0), av.Packet(0), make_packet(1.0)])
+    assert len(list(Arrivals(packets, TICK_S, lambda: START, lambda: False))) == 1
