@@ -1,11 +1,11 @@
 """A box that answers requests for pictures: signs, reports, uploads; and real pictures to send."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from fractions import Fraction
 from functools import cache
 from io import BytesIO
-from typing import Any, Protocol
+from typing import Any
 
 import av
 import httpx
@@ -34,10 +34,7 @@ from event_protocol.names import DeviceId
 CLIP_FPS = 10
 
 
-class Ask(Protocol):
-    """How a box reaches the server: any HTTP client."""
-
-    def __call__(self, method: str, path: str, **sent: Any) -> httpx.Response: ...
+Ask = Callable[..., httpx.Response]  # any HTTP client's `request`
 
 
 @cache
