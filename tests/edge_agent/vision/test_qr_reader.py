@@ -11,6 +11,7 @@ import segno
 from cv2.typing import MatLike
 
 from edge_agent.vision.qr_reader import read_fast, read_thoroughly
+from tests.edge_agent.vision.card_frames import hold_up_cards, load_rooms
 
 TEXTS = (
     "onestop:rating:5",
@@ -105,6 +106,15 @@ def test_photographs_are_read_exactly_and_nothing_is_read_where_nothing_is(
             false.append((image["file"], texts))
     assert false == []
     assert exact / len(images) >= 0.97
+
+
+def test_a_card_is_found_anywhere_in_the_frames_of_a_stream(testdata: Path) -> None:
+    rooms = load_rooms(testdata)
+    frames = list(hold_up_cards(rooms, TEXTS, 100, module_px=3, seed=5))
+    found = [[code.text for code in read_fast(frame)] for frame, _ in frames]
+    assert sum(texts == [text] for texts, (_, text) in zip(found, frames, strict=True)) >= 95
+    assert all(set(texts) <= {text} for texts, (_, text) in zip(found, frames, strict=True))
+    assert [read_fast(room) for room in rooms] == [[]] * len(rooms)
 
 
 def test_control_characters_are_kept_as_encoded() -> None:
