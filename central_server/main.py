@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from pathlib import Path
 from secrets import token_urlsafe
 from typing import Annotated
@@ -23,6 +24,8 @@ from central_server.services import accounts, enrolment, logs, verification
 from central_server.services import rebuild as rebuild_service
 from central_server.services import registry as registry_service
 from central_server.services.context import ServerContext
+from central_server.services.evidence import files_of
+from central_server.services.evidence_verification import verify_pictures
 from central_server.services.keys import load_keys
 from central_server.settings import ServerSettings, load_settings
 from central_server.simulation import run as fleet_run
@@ -176,7 +179,7 @@ def simulate(
 
 @app.command("verify-log")
 def verify_log(config: ConfigOption = None) -> None:
-    """Check every chain and signature; names each deviating record; exit code 1 if there is any."""
+    """Check every chain, signature and picture; names what deviates; exit code 1 if anything."""
     deviating = 0
     with (
         opened(config) as context,
@@ -184,7 +187,9 @@ def verify_log(config: ConfigOption = None) -> None:
         Progress(console=Console(stderr=True)) as progress,
     ):
         task = progress.add_task("records", total=verification.count_records(db))
-        for deviation in verification.verify(db, lambda: progress.advance(task)):
+        chains = verification.verify(db, lambda: progress.advance(task))
+        pictures = verify_pictures(db, files_of(context))
+        for deviation in chain(chains, pictures):
             deviating += 1
             typer.echo(str(deviation))
     typer.echo(f"{deviating} deviations" if deviating else "the logs are what was written")

@@ -56,7 +56,7 @@ def count_records(db: Session) -> int:
 def verify(db: Session, read: Read = lambda: None) -> Iterator[Deviation]:
     """Every deviation, in the order of each log: the server's, then each device's epochs."""
     yield from _verify_server_log(db, read)
-    keys = _keys_by_device(db)
+    keys = keys_by_device(db)
     for device in event_store.list_devices(db):
         tip = NO_HASH
         for epoch in event_store.list_epochs(db, device):
@@ -134,6 +134,11 @@ def _mapping(body: bytes) -> dict[str, Any]:
     return content if isinstance(content, dict) else {}
 
 
+def content_of_entry(row: ServerLogRow) -> Any:
+    """What an entry's bytes say, whatever was done to them."""
+    return _mapping(row.body).get("data")
+
+
 class _Chain:
     """One epoch of one device, taken row by row."""
 
@@ -206,7 +211,7 @@ def _differs(row: StoredEvent) -> bool:
     return any(getattr(again, name) != getattr(row, name) for name in _COPIED)
 
 
-def _keys_by_device(db: Session) -> dict[str, set[str]]:
+def keys_by_device(db: Session) -> dict[str, set[str]]:
     """Every public key that a device ever paired with: old checkpoints bear the old key's mark."""
     keys: dict[str, set[str]] = {}
     for device in registry.list_devices(db):
@@ -215,7 +220,7 @@ def _keys_by_device(db: Session) -> dict[str, set[str]]:
     for row in server_log.read_rows(db):
         if row.type == _PAIRED:
             try:
-                paired = DevicePaired.model_validate(_mapping(row.body).get("data"))
+                paired = DevicePaired.model_validate(content_of_entry(row))
             except ValidationError:
                 continue  # altered: named when the server's log is read
             keys.setdefault(paired.device, set()).add(paired.public_key)
