@@ -14,7 +14,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from edge_agent.core.desk_zones import Zone, ZonesError, parse_zones
+from edge_agent.core.desk_zones import MIN_POINTS, Point, Zone, ZonesError, parse_zones
 from event_protocol.names import CameraName, DeskName
 
 ENV_PREFIX = "EDGE_"
@@ -82,12 +82,21 @@ class CameraSettings(Section):
     desks: tuple[DeskSettings, ...] = Field(
         min_length=1, description="The desks in this camera's picture."
     )
+    masks: tuple[tuple[Point, ...], ...] = Field(
+        default=(),
+        description="Areas that no clip may show: polygons of [x, y], as in zones.",
+    )
 
     @property
     def is_file(self) -> bool:
         """Whether the source is a recording, not a device, a stream or the drawn scene."""
         is_device = self.source.isdigit() or self.source.startswith(USB_PREFIX)
-        return not (is_device or "://" in self.source or self.is_scene)
+        return not (is_device or self.is_stream or self.is_scene)
+
+    @property
+    def is_stream(self) -> bool:
+        """Whether the source is a camera of the network."""
+        return "://" in self.source
 
     @property
     def is_scene(self) -> bool:
@@ -98,6 +107,14 @@ class CameraSettings(Section):
     @classmethod
     def _number_as_text(cls, value: object) -> object:
         return str(value) if type(value) is int else value  # `source: 0` is USB camera 0
+
+    @field_validator("masks")
+    @classmethod
+    def _within_the_picture(cls, masks: tuple[tuple[Point, ...], ...]) -> object:
+        for mask in masks:
+            if len(mask) < MIN_POINTS or not all(0 <= x <= 1 and 0 <= y <= 1 for x, y in mask):
+                raise ValueError(f"a mask has {MIN_POINTS} points or more, each from 0 to 1")
+        return masks
 
     @field_validator("empty", mode="before")
     @classmethod
@@ -139,6 +156,36 @@ class DeliverySettings(Section):
     )
 
 
+class EvidenceSettings(Section):
+    """The ring of recordings from which the server may ask for clips."""
+
+    enabled: bool = Field(
+        default=True,
+        description="Keep the cameras' recent pictures, encrypted so that only the server's word "
+        "opens them.",
+    )
+    max_mb: int = Field(
+        default=20_000,
+        ge=10,
+        description="The ring's size, all cameras together; the oldest are overwritten.",
+    )
+    keep_hours: float = Field(
+        default=72, gt=0, description="How long pictures are kept, if there is room."
+    )
+    min_free_mb: int = Field(
+        default=1000,
+        ge=0,
+        description="The ring shrinks before less than this is free for the events.",
+    )
+    blur_faces: bool = Field(
+        default=True, description="Make faces in clips and snapshots unknowable, where found."
+    )
+    face_detector: Path | None = Field(
+        default=None,
+        description="OpenCV cascade file that finds faces; none: the one that OpenCV brings.",
+    )
+
+
 class EdgeSettings(BaseSettings):
     """The edge agent's settings."""
 
@@ -154,6 +201,9 @@ class EdgeSettings(BaseSettings):
     )
     http: HttpSettings = Field(default_factory=HttpSettings, description="Pages.")
     delivery: DeliverySettings = Field(default_factory=DeliverySettings, description="Sending.")
+    evidence: EvidenceSettings = Field(
+        default_factory=EvidenceSettings, description="Recordings, and clips of them."
+    )
 
     @field_validator("cameras")
     @classmethod
@@ -217,8 +267,14 @@ def _from_folder(settings: EdgeSettings, folder: Path) -> EdgeSettings:
             desks.append(desk)
         source = str(folder / camera.source) if camera.is_file else camera.source
         cameras.append(camera.model_copy(update={"desks": tuple(desks), "source": source}))
-    directory = folder / settings.directory
-    return settings.model_copy(update={"cameras": tuple(cameras), "directory": directory})
+    update: dict[str, object] = {
+        "cameras": tuple(cameras),
+        "directory": folder / settings.directory,
+    }
+    if (detector := settings.evidence.face_detector) is not None:
+        evidence = settings.evidence.model_copy(update={"face_detector": folder / detector})
+        update["evidence"] = evidence
+    return settings.model_copy(update=update)
 
 
 def _yaml_fault(error: yaml.YAMLError) -> str:

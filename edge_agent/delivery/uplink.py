@@ -27,6 +27,7 @@ from event_protocol.enrolment import Enrolment
 from event_protocol.messages import (
     COMMAND,
     RECEIPT,
+    Command,
     DeviceConfiguration,
     Link,
     Receipt,
@@ -56,7 +57,7 @@ class UplinkTiming:
 class Uplink:
     """One sender thread beside paho's network thread; both end with `stop`.
 
-    `on_configuration` gets what the server newly says about this device, its signature verified.
+    `on_command` gets what the server asks or newly says about this device, signature verified.
     """
 
     def __init__(
@@ -64,7 +65,7 @@ class Uplink:
         enrolment: Enrolment,
         outbox: Outbox,
         health: HealthReporter,
-        on_configuration: Callable[[DeviceConfiguration], None],
+        on_command: Callable[[Command], None],
         now: Callable[[], datetime],
         timing: UplinkTiming | None = None,
     ) -> None:
@@ -72,7 +73,7 @@ class Uplink:
         self._server_key = bytes.fromhex(enrolment.configuration.signing_public_key)
         self._outbox = outbox
         self._health = health
-        self._on_configuration = on_configuration
+        self._on_command = on_command
         self._now = now
         self._timing = timing or UplinkTiming()
         self._window = SendWindow(
@@ -208,18 +209,24 @@ class Uplink:
 
     def _take_command(self, payload: bytes) -> None:
         command = decode_signed(self._device, COMMAND, payload, self._server_key)
-        if isinstance(command, DeviceConfiguration) and command.device == self._device:
-            try:
-                self._on_configuration(command)
-            except (OSError, IdentityError) as error:
-                log.error("configuration_not_stored", reason=str(error))
-                return
-            self._server_key = bytes.fromhex(command.signing_public_key)
-            log.info("configuration_replaced", desks=len(command.desks))
-        elif command is None:
+        if command is None:
             log.error("command_refused", reason="not signed by our server, or malformed")
+        elif isinstance(command, DeviceConfiguration):
+            self._take_configuration(command)
         else:
-            log.warning("command_not_supported", kind=command.kind)
+            self._on_command(command)  # without a word: at the unit nobody must see it
+
+    def _take_configuration(self, configuration: DeviceConfiguration) -> None:
+        if configuration.device != self._device:
+            log.error("command_refused", reason="meant for another device")
+            return
+        try:
+            self._on_command(configuration)
+        except (OSError, IdentityError) as error:
+            log.error("configuration_not_stored", reason=str(error))
+            return
+        self._server_key = bytes.fromhex(configuration.signing_public_key)
+        log.info("configuration_replaced", desks=len(configuration.desks))
 
     # -- our own thread --------------------------------------------------------------------------
 

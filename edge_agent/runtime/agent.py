@@ -21,14 +21,16 @@ from edge_agent.delivery.outbox_database import OutboxError
 from edge_agent.delivery.uplink import Uplink, UplinkTiming
 from edge_agent.runtime.camera_worker import CameraWorker
 from edge_agent.runtime.desk_feedback import DeskFeedback, derive_form_key
+from edge_agent.runtime.evidence_keeper import EvidenceKeeper
 from edge_agent.runtime.installed_cameras import read_cameras
 from edge_agent.runtime.pipeline import DeskPipeline
 from edge_agent.runtime.sources import make_source, read_zones
 from edge_agent.settings import CameraSettings, EdgeSettings
 from edge_agent.vision.frames import SourceError
+from edge_agent.vision.privacy import DetectorError
 from event_protocol.enrolment import Enrolment
 from event_protocol.events import DeviceStarted
-from event_protocol.messages import CameraTelemetry, DeviceConfiguration
+from event_protocol.messages import CameraTelemetry, Command, DeviceConfiguration
 from event_protocol.names import DeskId, DeviceId
 
 WAKE_EVERY_S = 0.5
@@ -55,6 +57,7 @@ class Agent:
         self.workers: dict[str, CameraWorker] = {}
         self.outbox: Outbox | None = None
         self.uplink: Uplink | None = None
+        self.evidence: EvidenceKeeper | None = None
         self._changing = threading.Lock()
 
     @property
@@ -136,11 +139,28 @@ class Agent:
         self.feedback.configure(enrolment.configuration, outbox)
         health = HealthReporter(self.folder, outbox, self.measure_cameras, self.version, self.now)
         timing = UplinkTiming(delivery.window, delivery.resend_after_s, delivery.telemetry_every_s)
-        self.uplink = Uplink(enrolment, outbox, health, self._take_configuration, self.now, timing)
+        self.evidence = self._start_evidence(device)
+        self.uplink = Uplink(enrolment, outbox, health, self._take_command, self.now, timing)
         self.uplink.start()
         for camera in cameras:
             self._start_camera(camera, outbox)
         log.info("device_started", device=device, boot=outbox.tip.boot, last_run=outbox.last_run)
+
+    def _start_evidence(self, device: DeviceId) -> EvidenceKeeper:
+        try:
+            evidence = EvidenceKeeper(
+                self.folder,
+                self.settings.evidence,
+                self.identity,
+                device,
+                lambda: self.feedback.sealing_key,
+                self.list_cameras,
+                self.now,
+            )
+        except (OSError, DetectorError) as error:
+            raise AgentError(f"evidence: {error}") from error
+        evidence.start()
+        return evidence
 
     def _say_started(self, outbox: Outbox, cameras: tuple[CameraSettings, ...]) -> Statement:
         data = DeviceStarted(
@@ -155,16 +175,17 @@ class Agent:
     def _start_camera(self, camera: CameraSettings, outbox: Outbox) -> None:
         try:
             desks = {view.desk: read_zones(camera, view) for view in camera.desks}
-            make_source(camera, self.now)
+            make_source(camera, self.now)  # to see its faults
         except (OSError, ZonesError, SourceError) as error:
             raise AgentError(f"cameras.{camera.name}: {error}") from error
         known = {desk.desk for desk in self.feedback.list_desks()}
         for desk in desks.keys() - known:
             log.warning("desk_unknown_to_server", camera=camera.name, desk=desk)
+        sink = None if self.evidence is None else self.evidence.recorder_for(camera)
         worker = CameraWorker(
             camera,
             DeskPipeline(camera.name, desks, uuid4),
-            partial(make_source, camera, self.now),
+            partial(make_source, camera, self.now, sink),
             self.feedback.seal_card,
             outbox,
             self.folder,
@@ -173,10 +194,13 @@ class Agent:
         self.workers[camera.name] = worker
         worker.start()
 
-    def _take_configuration(self, configuration: DeviceConfiguration) -> None:
-        enrolment = self.identity.store_configuration(configuration)
-        if self.outbox is not None:
-            self.feedback.configure(enrolment.configuration, self.outbox)
+    def _take_command(self, command: Command) -> None:
+        if isinstance(command, DeviceConfiguration):
+            enrolment = self.identity.store_configuration(command)
+            if self.outbox is not None:
+                self.feedback.configure(enrolment.configuration, self.outbox)
+        elif self.evidence is not None:
+            self.evidence.take(command)
 
     def _stop_device(self) -> None:
         for worker in self.workers.values():
@@ -185,6 +209,9 @@ class Agent:
         if self.uplink is not None:
             self.uplink.stop()
             self.uplink = None
+        if self.evidence is not None:
+            self.evidence.stop()
+            self.evidence = None
         if self.outbox is not None:
             self.outbox.close()
             self.outbox = None

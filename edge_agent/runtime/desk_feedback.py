@@ -67,7 +67,7 @@ class DeskFeedback:
     def submit(self, given: GivenFeedback) -> bool:
         """Seal and store a first tap; `False` if one of that id is stored already."""
         sealed = submit_statement(
-            given.desk, FeedbackChannel.KIOSK, given.content, self._sealing_key
+            given.desk, FeedbackChannel.KIOSK, given.content, self.sealing_key
         )
         return self._append(sealed, given.event_id)
 
@@ -78,17 +78,18 @@ class DeskFeedback:
             FeedbackChannel.KIOSK,
             amended.content,
             amended.event_id,
-            self._sealing_key,
+            self.sealing_key,
         )
         return self._append(sealed, event_id)
 
     def seal_card(self, card: CardRating) -> Statement:
         """The sealed statement of a rating card that was shown to the camera."""
         content = rate(card.rating, card.at, card.session_id)
-        return submit_statement(card.desk, FeedbackChannel.CARD, content, self._sealing_key)
+        return submit_statement(card.desk, FeedbackChannel.CARD, content, self.sealing_key)
 
     @property
-    def _sealing_key(self) -> bytes:
+    def sealing_key(self) -> bytes:
+        """The server's public key (32 bytes); raises `NotSavedError` before pairing."""
         if self._configuration is None:
             raise NotSavedError("not paired")
         return bytes.fromhex(self._configuration.sealing_public_key)

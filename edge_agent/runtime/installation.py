@@ -73,6 +73,7 @@ class AgentInstallation:
                 source=source,
                 paced=before.paced if before else True,
                 play_once=before.play_once if before else True,
+                masks=before.masks if before else (),
                 desks=tuple(known.get(DeskId(d)) or DeskSettings(desk=DeskId(d)) for d in desks),
             )
         except ValidationError as error:

@@ -36,6 +36,13 @@ def test_relative_paths_are_the_settings_files(tmp_path: Path) -> None:
     assert [zone.name for zone in camera.desks[0].read_zones()] == ["citizen"]
 
 
+def test_evidence_has_its_masks_and_its_detector(tmp_path: Path) -> None:
+    text = GOOD.replace("empty: 0-5", "masks: [[[0, 0], [1, 0], [0.5, 1]]]")
+    settings = load_settings(write(tmp_path, text + "evidence: {face_detector: faces.xml}\n"))
+    assert settings.cameras[0].masks == (((0, 0), (1, 0), (0.5, 1)),)
+    assert settings.evidence.face_detector == tmp_path / "faces.xml"
+
+
 def test_the_environment_goes_before_the_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -64,6 +71,9 @@ def test_what_is_no_file_stays_as_it_is(tmp_path: Path, source: str) -> None:
         ("desk: desk-1", "desk: Desk 1", "edge.yaml:9: cameras.0.desks.0.desk: "),
         ("[[0.1, 0.1], ", "[", "edge.yaml:9: cameras.0.desks.0: Value error, zone citizen: 2 "),
         ("0.9]", "1.9]", "is outside the picture"),
+        ("empty: 0-5", "masks: [[[0, 0], [1, 0]]]", "edge.yaml:7: cameras.0.masks: "),
+        ("empty: 0-5", "masks: [[[0, 0], [1, 0], [2, 1]]]", "each from 0 to 1"),
+        ("directory: data", "evidence: {max_mb: 0}", "edge.yaml:1: evidence.max_mb: "),
         ("directory: data", "directory: [", "edge.yaml: line "),
         ("directory: data", "- directory", "edge.yaml: "),
         ("name: room", "name: room\n  - name: hall", "edge.yaml:5: cameras.0.source: "),

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from nacl.public import PrivateKey
 from paho.mqtt.client import Client
@@ -19,10 +20,12 @@ from event_protocol.enrolment import BrokerAccess, Enrolment
 from event_protocol.events import CameraObserved, CameraState
 from event_protocol.messages import (
     CameraTelemetry,
+    Command,
     DeskConfiguration,
     DeviceConfiguration,
     Link,
     Resend,
+    SendClip,
     encode_signed,
 )
 from event_protocol.names import DeskId, DeviceId
@@ -35,6 +38,7 @@ pytestmark = pytest.mark.processes
 
 DEVICE = DeviceId("box-1")
 SERVER_KEY = Ed25519PrivateKey.generate()
+SEALING_KEY = PrivateKey.generate().public_key
 
 
 def now() -> datetime:
@@ -48,7 +52,7 @@ def make_configuration(name: str = "Desk 1") -> DeviceConfiguration:
     return DeviceConfiguration(
         device=DEVICE,
         desks=(desk,),
-        sealing_public_key=bytes(PrivateKey.generate().public_key).hex(),
+        sealing_public_key=bytes(SEALING_KEY).hex(),
         signing_public_key=SERVER_KEY.public_key().public_bytes_raw().hex(),
         public_url="http://127.0.0.1:8000",
     )
@@ -63,7 +67,7 @@ class Box:
     timing: UplinkTiming = field(
         default_factory=lambda: UplinkTiming(window=50, resend_after_s=0.5, telemetry_every_s=0.3)
     )
-    configurations: list[DeviceConfiguration] = field(default_factory=list)
+    commands: list[Command] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.outbox = Outbox(self.folder, DEVICE, lambda *_: "A" * 86 + "==", now)
@@ -73,9 +77,7 @@ class Box:
             host="127.0.0.1", port=self.broker.port, username=DEVICE, password="box", tls=False
         )
         enrolment = Enrolment(device=DEVICE, broker=access, configuration=make_configuration())
-        self.uplink = Uplink(
-            enrolment, self.outbox, health, self.configurations.append, now, self.timing
-        )
+        self.uplink = Uplink(enrolment, self.outbox, health, self.commands.append, now, self.timing)
         self.uplink.start()
 
     def observe(self, count: int) -> None:
@@ -205,21 +207,44 @@ def test_status_and_telemetry(tmp_path: Path, broker: Mosquitto, server: Receipt
     wait_until(lambda: server.statuses[-1].status is Link.OFFLINE, what="goodbye")
 
 
-def test_a_signed_configuration_is_passed_on_and_no_other(
-    box: Box, server: ReceiptServer, broker: Mosquitto
-) -> None:
+@pytest.fixture
+def publisher(box: Box, broker: Mosquitto) -> Iterator[Client]:
+    """The server's connection, while the box's stands."""
     wait_until(lambda: box.uplink.is_connected, what="connected")
-    publisher = Client(CallbackAPIVersion.VERSION2)
-    publisher.username_pw_set("server", "server")
-    publisher.connect("127.0.0.1", broker.port)
-    publisher.loop_start()
+    client = Client(CallbackAPIVersion.VERSION2)
+    client.username_pw_set("server", "server")
+    client.connect("127.0.0.1", broker.port)
+    client.loop_start()
+    yield client
+    client.disconnect()
+    client.loop_stop()
+
+
+def test_a_signed_configuration_is_passed_on_and_no_other(box: Box, publisher: Client) -> None:
     topic = topic_of(DEVICE, Channel.COMMANDS)
     forged = encode_signed(DEVICE, make_configuration("forged"), Ed25519PrivateKey.generate())
     other = encode_signed(DeviceId("box-2"), make_configuration("other"), SERVER_KEY)
     for payload in (b"\xff", forged, other):
         publisher.publish(topic, payload, qos=1)
     publisher.publish(topic, encode_signed(DEVICE, make_configuration("new"), SERVER_KEY), qos=1)
-    wait_until(lambda: box.configurations, what="configuration")
-    publisher.disconnect()
-    publisher.loop_stop()
-    assert [c.desks[0].name for c in box.configurations] == ["new"]
+    wait_until(lambda: box.commands, what="configuration")
+    assert box.commands == [make_configuration("new")]
+
+
+def test_a_request_for_pictures_is_passed_on_without_a_word(box: Box, publisher: Client) -> None:
+    at = now().replace(microsecond=0)
+    command = SendClip(
+        request_id="request-1",
+        desk=DeskId("desk-1"),
+        begin=at,
+        end=at,
+        expires=at,
+        max_bytes=10**6,
+        server_url="http://127.0.0.1:8000",
+    )
+    topic = topic_of(DEVICE, Channel.COMMANDS)
+    with structlog.testing.capture_logs() as said:
+        publisher.publish(topic, encode_signed(DEVICE, command, SERVER_KEY), qos=1)
+        wait_until(lambda: box.commands, what="command")
+    assert box.commands == [command]
+    assert said == []
