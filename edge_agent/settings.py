@@ -237,7 +237,8 @@ def load_settings(file: Path | None) -> EdgeSettings:
     text, name = "", "environment"
     try:
         if file is not None:
-            name, text = str(file), file.read_text(encoding="utf-8")
+            name = str(file)
+            text = file.read_text(encoding="utf-8")
         document = yaml.safe_load(text) or {}
         if not isinstance(document, dict):
             raise SettingsError(f"{name}:1: must hold settings by name")
