@@ -4,6 +4,7 @@ As the agent's uplink: an own window, in order, and only the server's signed rec
 What has no receipt is said again. Nothing is kept on disk: the seed gives the same chain again.
 """
 
+import math
 import threading
 import time
 from collections import deque
@@ -43,6 +44,7 @@ from event_protocol.topics import Channel, topic_of
 WINDOW = 500
 RESEND_AFTER_S = 10.0
 TELEMETRY_EVERY_S = 15.0
+CONNECT_WITHIN_S = 30.0  # at first; a broker that starts together with the fleet is there by then
 IDLE_S = 0.2
 CLOSING_TIMEOUT_S = 2.0
 
@@ -64,11 +66,16 @@ class DeviceConnection:
     """One device's MQTT connection: paho's thread takes receipts, the fleet's calls `pump`."""
 
     def __init__(
-        self, member: FleetMember, changed: threading.Event, resend_after_s: float
+        self,
+        member: FleetMember,
+        changed: threading.Event,
+        resend_after_s: float,
+        connect_within_s: float,
     ) -> None:
         self.device = DeviceId(member.enrolment.device)
         self.delivered_until: datetime | None = None  # time of the newest event with a receipt
         self._delivered_through = 0
+        self._give_up_at = time.monotonic() + connect_within_s
         self.is_done = False
         self.is_caught_up = False  # all that is due has its receipt
         self._member = member
@@ -109,7 +116,10 @@ class DeviceConnection:
         if receipt is not None:
             self._apply(receipt)
         if not self._connected.is_set():
+            if time.monotonic() > self._give_up_at:
+                raise FleetError(self._no_broker())
             return
+        self._give_up_at = math.inf  # one that was there comes back
         if resend is not None:
             self._publish([e for e in self._sent if resend.first <= e.sequence <= resend.last])
         if self._sent and time.monotonic() >= self._resend_at:
@@ -143,6 +153,10 @@ class DeviceConnection:
             f"the server holds other events of {self.device}: "
             "simulate with the seed and dates of the first time, or into an empty server"
         )
+
+    def _no_broker(self) -> str:
+        broker = self._member.enrolment.broker
+        return f"no broker at {broker.host}:{broker.port}: start it, and the server, first"
 
     def _publish_new(self, now: datetime) -> None:
         while self._next is not None and len(self._sent) < WINDOW and self._next.deliver_at <= now:
@@ -249,10 +263,13 @@ def publish_fleet(
     stopping: threading.Event,
     on_progress: Callable[[DeviceConnection], None],
     resend_after_s: float = RESEND_AFTER_S,
+    connect_within_s: float = CONNECT_WITHIN_S,
 ) -> None:
     """Publish until every event has its receipt, or `stopping` is set; raises `FleetError`."""
     changed = threading.Event()
-    connections = [DeviceConnection(member, changed, resend_after_s) for member in members]
+    connections = [
+        DeviceConnection(member, changed, resend_after_s, connect_within_s) for member in members
+    ]
     for connection in connections:
         connection.start()
     try:

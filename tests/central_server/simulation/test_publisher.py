@@ -66,7 +66,9 @@ def broker(tmp_path: Path) -> Iterator[Mosquitto]:
         yield running
 
 
-def publish(broker: Mosquitto, epoch: int, events: Iterator[FleetEvent]) -> None:
+def publish(
+    broker: Mosquitto, epoch: int, events: Iterator[FleetEvent], connect_within_s: float = 30
+) -> None:
     access = BrokerAccess(host="127.0.0.1", port=broker.port, username=BOX, password=BOX, tls=False)
     configuration = DeviceConfiguration(
         device=BOX,
@@ -82,6 +84,7 @@ def publish(broker: Mosquitto, epoch: int, events: Iterator[FleetEvent]) -> None
         threading.Event(),
         lambda _: None,
         resend_after_s=2,  # longer than a loaded machine takes for all that is under way
+        connect_within_s=connect_within_s,
     )
 
 
@@ -105,6 +108,12 @@ def test_another_seed_on_the_same_devices_is_refused(broker: Mosquitto, count: i
         publish(broker, *make_events(1, 100))
         with pytest.raises(FleetError, match="other events"):
             publish(broker, *make_events(2, count))
+
+
+def test_a_broker_that_is_not_there_is_told(broker: Mosquitto) -> None:
+    broker.kill()
+    with pytest.raises(FleetError, match=rf"no broker at 127\.0\.0\.1:{broker.port}"):
+        publish(broker, *make_events(1, 10), connect_within_s=0.5)
 
 
 def test_a_refusal_by_the_broker_is_told(broker: Mosquitto) -> None:
