@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import chain
 from pathlib import Path
 from secrets import token_urlsafe
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 from rich.console import Console
@@ -201,7 +201,11 @@ def verify_log(config: ConfigOption = None) -> None:
 def opened(config: Path | None, *, migrate_first: bool = False) -> Iterator[ServerContext]:
     """The server's parts; what a person can mend ends as one message and exit code 2."""
     try:
-        context = build(load_settings(config))
+        settings = load_settings(config)
+        try:
+            context = build(settings)
+        except OSError as error:
+            _fail(f"{error.filename or settings.directory}: {error.strerror}")
         try:
             if migrate_first:
                 schema.migrate(context.database)
@@ -215,7 +219,7 @@ def opened(config: Path | None, *, migrate_first: bool = False) -> Iterator[Serv
     except OperationalError as error:
         _fail(f"the database refuses: {error.orig}")
     except DomainError as error:
-        _fail(f"{translate('en', error.code, **error.details)} {error.details or ''}".rstrip())
+        _fail(_in_words(error))
 
 
 def build(settings: ServerSettings) -> ServerContext:
@@ -227,6 +231,13 @@ def build(settings: ServerSettings) -> ServerContext:
         settings = settings.model_copy(update={"broker": chosen})
     database = Database(settings.database_address)
     return ServerContext(settings, database, load_keys(settings.directory), read_clock)
+
+
+def _in_words(error: DomainError) -> str:
+    """The sentence that pages show, and what it does not name itself."""
+    sentence = translate("en", error.code, **error.details)
+    more = [f"{k} {v}" for k, v in error.details.items() if str(v) not in sentence]
+    return f"{sentence} ({', '.join(more)})" if more else sentence
 
 
 def _require_current_schema(database: Database) -> None:
@@ -242,7 +253,7 @@ def _read_password() -> str:
     return sys.stdin.readline().rstrip("\n")
 
 
-def _fail(message: str) -> None:
+def _fail(message: str) -> NoReturn:
     typer.echo(f"central-server: {message}", err=True)
     raise typer.Exit(WRONG_INPUT) from None
 

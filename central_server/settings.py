@@ -4,6 +4,7 @@ From `ONESTOP_…` environment variables (nested with `__`) over a YAML file giv
 """
 
 import os
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -17,10 +18,14 @@ from pydantic import (
     field_validator,
 )
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError
 
 from central_server.domain.flags import REGISTRY
 from central_server.domain.yaml_lines import WrongFileError, line_of, parse_mapping
 from event_protocol.enrolment import is_loopback
+
+_DATABASES = ("sqlite", "postgresql", "postgresql+psycopg")
 
 
 class Section(BaseModel):
@@ -190,6 +195,21 @@ class ServerSettings(BaseSettings):
     ingest: IngestSettings = Field(default_factory=IngestSettings, description="Taking in.")
     notify: NotifySettings = Field(default_factory=NotifySettings, description="Notifications.")
     evidence: EvidenceSettings = Field(default_factory=EvidenceSettings, description="Pictures.")
+
+    @field_validator("database_url")
+    @classmethod
+    def _known_database(cls, address: str | None) -> str | None:
+        if address is None:
+            return None
+        # Hosting platforms still write the old name.
+        address = re.sub(r"^postgres:", "postgresql:", address)
+        try:
+            known = make_url(address).drivername in _DATABASES
+        except (ArgumentError, ValueError):
+            known = False
+        if not known:
+            raise ValueError("must be like sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME")
+        return address
 
     @classmethod
     def settings_customise_sources(

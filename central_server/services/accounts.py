@@ -10,7 +10,7 @@ from pwdlib import PasswordHash
 from sqlmodel import Session
 
 from central_server.domain import accounts
-from central_server.domain.errors import ConflictError, InvalidError
+from central_server.domain.errors import InvalidError
 from central_server.domain.permissions import Role, UnitId, UserId, Viewer
 from central_server.domain.server_log import RegistryChanged
 from central_server.services.context import ServerContext
@@ -59,7 +59,7 @@ def create_user(
     unit_id: str,
     by: str = "command",
 ) -> Viewer:
-    """A new account over a unit's subtree; `ConflictError` if the name is taken."""
+    """A new account over a unit's subtree; `InvalidError` if the name is taken."""
     accounts.check_credentials(user_id, password)
     now = context.now()
     user = UserRow(
@@ -73,7 +73,7 @@ def create_user(
         if db.get(UnitRow, unit_id) is None:
             raise InvalidError("error.unit_unknown", unit=unit_id)
         if account_store.find_user(db, user_id) is not None:
-            raise ConflictError(user=user_id)
+            raise InvalidError("error.user_exists", user=user_id)
         account_store.add_user(db, user)
         entry = RegistryChanged(by=by, what="user.created", subject=user_id)
         server_log.append(db, entry, at=now)

@@ -112,6 +112,19 @@ def test_what_people_get_wrong_is_said_in_a_sentence(commands: Commands, server:
     assert twice.returncode == 2
     assert "nowhere" in twice.stderr
     assert "Traceback" not in unknown.stderr + twice.stderr
+    for answer in ("user y created\n", ""):
+        made = commands.run(
+            *("create-user", "y", "--role", "auditor", "--unit", "province"), typed="0123456789\n"
+        )
+        assert made.stdout == answer, made.stderr
+    assert made.stderr == "central-server: There is a user y already.\n"
+
+
+def test_a_folder_that_can_not_be_used_is_named(repository: Path, tmp_path: Path) -> None:
+    (tmp_path / "server").write_text("a file")
+    refused = Commands(repository, tmp_path).run("migrate")
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert refused.stderr == f"central-server: {tmp_path / 'server'}: File exists\n"
 
 
 def test_verify_log_and_rebuild(commands: Commands, server: Program) -> None:

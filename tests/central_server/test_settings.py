@@ -31,6 +31,24 @@ def test_the_environment_goes_before_the_file(
     assert (settings.web.port, settings.web.host) == (9000, "127.0.0.2")
 
 
+@pytest.mark.parametrize(
+    "address", ["onestop", "mysql://a:secret@b/c", "postgresql+asyncpg://b/c", "postgresql://b:x/c"]
+)
+def test_another_database_is_refused_without_its_password(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ONESTOP_DATABASE_URL", address)
+    with pytest.raises(WrongFileError, match="must be like sqlite:///FILE or postgresql") as caught:
+        load_settings(None)
+    assert "ONESTOP_DATABASE_URL" in str(caught.value)
+    assert "secret" not in str(caught.value)
+
+
+def test_the_old_name_of_postgresql_is_understood(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgres://somewhere/onestop")
+    assert load_settings(None).database_address == "postgresql://somewhere/onestop"
+
+
 @pytest.mark.parametrize("variable", ["ONESTOP_DATABASE_URL", "DATABASE_URL"])
 def test_the_database_by_address(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(variable, "postgresql://somewhere/onestop")
