@@ -34,6 +34,7 @@ class RequestView:
     arrived: int | None
     expected: int | None
     is_open: bool  # this viewer has said why of late, and may play it
+    is_lost: bool  # received, but not on the disk any more
 
     @property
     def phase(self) -> str:
@@ -99,6 +100,7 @@ def _view(
     is_whole_wanted = row.answered_at is not None and row.kind == EvidenceKind.CLIP.value
     is_sending = row.state == EvidenceState.ASKED.value and transfer and transfer.sha256
     opened = [done.at for done in history if (done.type, done.by) == (_VIEWED, viewer)]
+    is_received = row.state == EvidenceState.RECEIVED.value
     return RequestView(
         request=row,
         history=history,
@@ -110,5 +112,6 @@ def _view(
         if transfer and is_sending
         else None,
         expected=transfer.size if transfer and is_sending else None,
+        is_lost=is_received and not files_of(context).has(row.sha256 or ""),
         is_open=bool(opened) and context.now() - opened[-1] <= VIEW_LASTS,
     )

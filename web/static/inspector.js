@@ -127,6 +127,8 @@ document.addEventListener("click", (event) => {
     location.href = address;
   }
   if (event.target.closest("[data-help]")) document.getElementById("help").showModal();
+  const mark = event.target.closest("[data-seek]");
+  if (mark) mark.closest("article").querySelector("video").currentTime = Number(mark.dataset.seek);
 });
 
 // --- times -------------------------------------------------------------------------------------
@@ -143,7 +145,7 @@ function tellTimes() {
   });
 }
 
-document.querySelectorAll("[data-help]").forEach((button) => (button.hidden = false));
+document.querySelectorAll("[data-help], [data-marks]").forEach((part) => (part.hidden = false));
 document.addEventListener("htmx:afterSettle", follow);
 window.addEventListener("pagehide", () => stream?.close());
 setInterval(tellTimes, 60_000);

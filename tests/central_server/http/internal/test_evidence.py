@@ -145,6 +145,18 @@ def test_who_asked_and_looked_stands_on_the_page_and_in_the_audit(
     assert f'action="{PAGE}/evidence"' not in auditor.get(PAGE).text  # looks, but does not ask
 
 
+def test_a_file_that_is_lost_is_said_to_be(
+    inspector: Browser,
+    ask: Callable[..., EvidenceRequestRow],
+    box: Box,
+    context: ServerContext,
+) -> None:
+    row = ask()
+    box.upload(row, CLIP)
+    evidence.files_of(context).erase(sha256_hex(CLIP))
+    assert "không còn trên đĩa của máy chủ" in inspector.get(PAGE).text
+
+
 def test_a_hold_is_set_and_lifted_on_the_page(
     inspector: Browser, ask: Callable[..., EvidenceRequestRow], box: Box
 ) -> None:
@@ -242,6 +254,8 @@ def test_a_clip_is_asked_for_opened_and_played_by_keyboard(
             " if (v.ended) ended(); v.play(); })"
         )
         assert video.evaluate("v => [v.videoWidth, v.duration, v.error]") == [64, 2, None]
+        page.get_by_role("button", name="Arrived").click()  # before the clip's end: it is short
+        assert video.evaluate("v => v.currentTime") == 2
         assert grave_faults(page) == []
         for width in (320, 768):
             page.set_viewport_size({"width": width, "height": 800})
