@@ -1,17 +1,38 @@
 """Turns one judgement per frame into statements on the camera: at the start and at each change.
 
-A fault counts at once, because presence must not be claimed from a picture in doubt. Leaving a
-fault takes time, because a hand on its way off the lens shows good frames in between.
+A fault must last before it is stated: people pass close by, and the lamp is switched. Until then
+the picture is in doubt, and presence neither goes by it nor is called unknown. Leaving a fault
+takes time too, because a hand on its way off the lens shows good frames in between.
 """
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from edge_agent.core.lasting import Lasting
 from edge_agent.core.statements import Statement
-from event_protocol.events import CameraObserved, CameraState
+from event_protocol.events import CameraDetail, CameraObserved, CameraState, PictureShift
 from event_protocol.names import DeskId
 
+# Longer than somebody bends over the desk before the lens, shorter than the five seconds in which
+# an alarm is due, even if frames come once in two seconds.
+STATE_FAULT_AFTER = timedelta(seconds=2.5)
 LEAVE_FAULT_AFTER = timedelta(seconds=1)
+# Longer without a frame, the time between was not seen; some cameras send a key frame every ten
+# seconds and nothing else.
+MAX_GAP = timedelta(seconds=15)
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What one picture says of the camera; `since`: when it began, if that was before."""
+
+    state: CameraState
+    detail: CameraDetail | None = None
+    shift: PictureShift | None = None
+    since: datetime | None = None
+
+
+OK = Judgement(CameraState.OK)
 
 
 class CameraTracker:
@@ -20,31 +41,91 @@ class CameraTracker:
     def __init__(self, camera: str, desks: tuple[DeskId, ...]) -> None:
         self._camera = camera
         self._desks = desks
-        self._state: CameraState | None = None
-        self._shown: Lasting[CameraState] = Lasting()
+        self._stated: Judgement | None = None
+        self._since: datetime | None = None
+        self._seen_at: datetime | None = None
+        self._good: Lasting[bool] = Lasting()
+        self._bad: Lasting[bool] = Lasting()
+        self._kinds: dict[CameraState, list[Judgement]] = {}  # of the present run of bad pictures
 
     @property
     def is_trusted(self) -> bool:
         """Whether the picture may be used at all; before the first judgement it may not."""
-        return self._state is CameraState.OK
+        return self._stated is not None and self._stated.state is CameraState.OK
+
+    @property
+    def since(self) -> datetime | None:
+        """Since when the camera is in the state that was stated last."""
+        return self._since
+
+    @property
+    def is_in_doubt(self) -> bool:
+        """Trusted so far, but the last picture was not good."""
+        return self.is_trusted and self._bad.since is not None
 
     @property
     def pending_since(self) -> datetime | None:
         """Since when another state shows itself that is not stated yet."""
-        return self._shown.since
+        return self._bad.since or self._good.since
 
-    def observe(
-        self, judged: CameraState, at: datetime, since: datetime | None = None
-    ) -> list[Statement]:
-        """Take in what was judged at `at`; `since`: when it began, if that was before."""
-        if judged is self._state:
-            self._shown.forget()
+    def observe(self, judged: Judgement, at: datetime) -> list[Statement]:
+        """Take in what was judged of the picture of `at`, or that there was none."""
+        said = self._bridge_gap(at)
+        self._seen_at = at
+        if judged.state is CameraState.OK:
+            return said + self._weigh_good(judged, at)
+        return said + self._weigh_bad(judged, at)
+
+    def _bridge_gap(self, at: datetime) -> list[Statement]:
+        """The clock was set, or nothing came for long: what lies between was not seen."""
+        last = self._seen_at
+        if last is None or timedelta() <= at - last <= MAX_GAP:
             return []
-        begin = self._shown.show(judged, since or at)
-        leaves_fault = self._state not in (None, CameraState.OK)
-        if leaves_fault and at - begin < LEAVE_FAULT_AFTER:
+        self._forget()
+        if self._stated is not None and self._stated.state is CameraState.LOST:
             return []
-        self._state = judged
-        self._shown.forget()
-        data = CameraObserved(camera=self._camera, state=judged, since=begin)
+        jump = Judgement(CameraState.LOST, CameraDetail.TIME_JUMP)
+        return self._state(jump, min(last, at), at)
+
+    def _weigh_good(self, judged: Judgement, at: datetime) -> list[Statement]:
+        self._bad.forget()
+        self._kinds.clear()
+        if self.is_trusted:
+            return []
+        begin = self._good.show(True, at)
+        if self._stated is not None and at - begin < LEAVE_FAULT_AFTER:
+            return []
+        return self._state(judged, begin, at)
+
+    def _weigh_bad(self, judged: Judgement, at: datetime) -> list[Statement]:
+        self._good.forget()
+        if self._stated is not None and self._stated.state is judged.state:
+            self._forget()
+            return []
+        begin = self._bad.show(True, judged.since or at)
+        self._kinds.setdefault(judged.state, []).append(judged)
+        is_certain = self._stated is None or judged.state is CameraState.LOST
+        if not is_certain and at - begin < STATE_FAULT_AFTER:
+            return []
+        return self._state(judged if is_certain else self._usual_kind(), begin, at)
+
+    def _usual_kind(self) -> Judgement:
+        """What most pictures of this run were judged to be, in its last form."""
+        return max(self._kinds.values(), key=len)[-1]
+
+    def _state(self, judged: Judgement, since: datetime, at: datetime) -> list[Statement]:
+        self._stated, self._since = judged, since
+        self._forget()
+        data = CameraObserved(
+            camera=self._camera,
+            state=judged.state,
+            since=since,
+            detail=judged.detail,
+            shift=judged.shift,
+        )
         return [Statement(desk, at, data) for desk in self._desks]
+
+    def _forget(self) -> None:
+        self._good.forget()
+        self._bad.forget()
+        self._kinds.clear()

@@ -12,15 +12,22 @@ from uuid import UUID
 import cv2
 import numpy as np
 
-from edge_agent.core.camera_state import CameraTracker
+from edge_agent.core.camera_state import CameraTracker, Judgement
 from edge_agent.core.codes import CardRating, CodeReader
 from edge_agent.core.desk_zones import Zone
 from edge_agent.core.presence import PresenceTracker
 from edge_agent.core.statements import Statement
-from edge_agent.vision.camera_trust import judge
-from edge_agent.vision.frames import Demand, Frame, GreyPicture, to_working_picture
+from edge_agent.vision.camera_trust import CameraTrust
+from edge_agent.vision.frames import (
+    Demand,
+    Frame,
+    GreyImage,
+    GreyPicture,
+    to_working_picture,
+)
 from edge_agent.vision.qr_reader import Code, read_fast
 from edge_agent.vision.stage_times import StageTimes
+from edge_agent.vision.view import take_view, to_fine
 from edge_agent.vision.zone_observer import CalibrationError, ZoneObserver
 from event_protocol.events import CameraState, ZoneRole
 from event_protocol.names import DeskId
@@ -44,6 +51,7 @@ class DeskPipeline:
         self.readings: dict[DeskId, dict[str, float | None]] = {}
         self._desks = dict(desks)
         self._camera = CameraTracker(camera, tuple(desks))
+        self._trust = CameraTrust()
         self._observer = ZoneObserver(tuple({z: None for zones in desks.values() for z in zones}))
         self._presence = {d: PresenceTracker(d, zones, new_id) for d, zones in desks.items()}
         self._codes = {desk: CodeReader(desk) for desk in desks}
@@ -53,15 +61,17 @@ class DeskPipeline:
     def observe(self, frame: Frame) -> list[Statement | CardRating]:
         """What there is to say after this frame; usually nothing."""
         at = frame.captured_at
+        with self.times.measure("trust"):
+            judged = self._trust.judge(take_view(frame.grey), lambda: frame.image, at)
         with self.times.measure("presence"):
             picture = to_working_picture(frame.grey)
-            judged = judge(picture)
-            said: list[Statement | CardRating] = [*self._camera.observe(judged, at)]
+            said: list[Statement | CardRating] = [*self._watch_camera(judged, at)]
             if self._camera.is_trusted and self._calibration is not None:
-                self._collect(self._calibration, picture, at)
-            self.readings = self._read_zones(picture, judged)
-            for desk, presence in self._presence.items():
-                said += presence.observe(self.readings[desk], at)
+                self._collect(self._calibration, picture, frame)
+            if not self._camera.is_in_doubt:  # until it is known what there is
+                self.readings = self._read_zones(picture, judged.state)
+                for desk, presence in self._presence.items():
+                    said += presence.observe(self.readings[desk], at)
         if self._camera.is_trusted and self._wants_codes(at):
             self._codes_read_at = at
             with self.times.measure("qr"):
@@ -75,7 +85,7 @@ class DeskPipeline:
         Call it again now and then while it lasts, so that presence is stated every five minutes.
         """
         self.readings = {}
-        said = self._camera.observe(CameraState.LOST, at, since)
+        said = self._camera.observe(Judgement(CameraState.LOST, since=since), at)
         for presence in self._presence.values():
             said += presence.lose_sight(since, at)
         return said
@@ -88,17 +98,23 @@ class DeskPipeline:
         is the median of many.
         """
         is_quiet = (
-            self._camera.is_trusted
+            self.is_camera_good
             and self._calibration is None
             and self.settled_until(at) >= at
             and not any(self._may_have_citizen(desk) for desk in self._desks)
         )
         return Demand.KEY_FRAMES if is_quiet else Demand.ALL_FRAMES
 
+    @property
+    def is_camera_good(self) -> bool:
+        """Whether the last picture showed what it should, so that it may stand as evidence."""
+        return self._camera.is_trusted and not self._camera.is_in_doubt
+
     def settled_until(self, at: datetime) -> datetime:
         """No change that is still to be stated will be about a time before this."""
         pending = [presence.settled_until(at) for presence in self._presence.values()]
-        return min([self._camera.pending_since or at, *pending])
+        still_since = self._trust.still_since or at
+        return min([self._camera.pending_since or at, still_since, *pending])
 
     def stay_at(self, desk: DeskId, at: datetime) -> UUID | None:
         """The session that feedback given at the desk now belongs to, if it is one only."""
@@ -113,11 +129,17 @@ class DeskPipeline:
 
     def calibrate(self, frames: Iterable[Frame]) -> None:
         """Take these frames as showing every zone empty; raises `CalibrationError`."""
-        self._observer.calibrate(to_working_picture(frame.grey) for frame in frames)
+        pictures, views = [], []
+        for frame in frames:
+            pictures.append(to_working_picture(frame.grey))
+            views.append(to_fine(frame.grey))
+        self._observer.calibrate(pictures)
+        self._trust.memory.calibrate(views)
 
     def calibrate_between(self, start: datetime, end: datetime) -> None:
         """Somebody vouches that every zone is empty then: calibrate when that time has passed."""
         self._calibration = _CalibrationSpan(start, end)
+        self._trust.memory.forget()  # the camera may have been turned on purpose
 
     def export_reference(self) -> bytes | None:
         """The empty reference as a PNG, to be kept over a restart."""
@@ -128,10 +150,19 @@ class DeskPipeline:
 
     def import_reference(self, png: bytes) -> None:
         """Go on with an earlier reference; raises `CalibrationError` if it is none."""
-        picture = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_GRAYSCALE) if png else None
-        if picture is None:
-            raise CalibrationError("the stored empty reference is damaged")
-        self._observer.use_reference(picture.astype(np.float32))
+        self._observer.use_reference(_read_png(png).astype(np.float32))
+
+    def export_view(self) -> bytes | None:
+        """What the camera is meant to show, as a PNG to be kept over a restart."""
+        memory = self._trust.memory
+        if memory.view is None or not memory.is_settled:
+            return None
+        _, png = cv2.imencode(".png", memory.view.fine)
+        return png.tobytes()
+
+    def import_view(self, png: bytes) -> None:
+        """Go on with an earlier view; raises `CalibrationError` if it is none."""
+        self._trust.memory.calibrate([to_fine(_read_png(png))])
 
     # --- what a restart must know ----------------------------------------------------------------
 
@@ -144,7 +175,18 @@ class DeskPipeline:
         for desk, presence in self._presence.items():
             presence.restore(snapshot.get(desk, {}))
 
-    # --- one frame -------------------------------------------------------------------------------
+    # --- one frame: the camera -------------------------------------------------------------------
+
+    def _watch_camera(self, judged: Judgement, at: datetime) -> list[Statement]:
+        """What there is to say of the camera; a fault takes the zones along since it began."""
+        told = self._camera.observe(judged, at)
+        said = list(told)
+        if told and not self._camera.is_trusted and self._camera.since is not None:
+            for presence in self._presence.values():
+                said += presence.lose_sight(self._camera.since, at)
+        return said
+
+    # --- one frame: the zones ---------------------------------------------------------------------
 
     def _read_zones(
         self, picture: GreyPicture, judged: CameraState
@@ -162,12 +204,13 @@ class DeskPipeline:
             for desk, zones in self._desks.items()
         }
 
-    def _collect(self, span: "_CalibrationSpan", picture: GreyPicture, at: datetime) -> None:
-        span.take(picture, at)
-        if at >= span.end:
+    def _collect(self, span: "_CalibrationSpan", picture: GreyPicture, frame: Frame) -> None:
+        span.take(picture, frame)
+        if frame.captured_at >= span.end:
             self._calibration = None
             if span.pictures:  # else the camera showed nothing then, and all stays unknown
                 self._observer.calibrate(span.pictures)
+                self._trust.memory.calibrate(span.views)
 
     def _wants_codes(self, at: datetime) -> bool:
         if self._codes_read_at is not None and abs(at - self._codes_read_at) < READ_CODES_EVERY:
@@ -205,9 +248,19 @@ class _CalibrationSpan:
     def __init__(self, start: datetime, end: datetime) -> None:
         self.start, self.end = start, end
         self.pictures: list[GreyPicture] = []
+        self.views: list[GreyImage] = []
         self._next_at = start
 
-    def take(self, picture: GreyPicture, at: datetime) -> None:
+    def take(self, picture: GreyPicture, frame: Frame) -> None:
+        at = frame.captured_at
         if self._next_at <= at < self.end:
             self.pictures.append(picture)
+            self.views.append(to_fine(frame.grey))
             self._next_at = at + (self.end - self.start) / 50
+
+
+def _read_png(png: bytes) -> GreyImage:
+    picture = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_GRAYSCALE) if png else None
+    if picture is None:
+        raise CalibrationError("the stored empty reference is damaged")
+    return np.asarray(picture, dtype=np.uint8)

@@ -1,0 +1,119 @@
+"""What of the picture lives: which blocks moved lately, and since when nothing has changed at all.
+
+A camera's noise alone changes nearly every block from one second to the next, through any encoder
+we tried (97 of 100 blocks of the emptiest room). A picture that is sent again and again changes
+nowhere but in a clock that the camera burns in, and for a moment all over, but faintly, when the
+encoder refreshes it.
+"""
+
+from datetime import datetime, timedelta
+
+import cv2
+import numpy as np
+
+from edge_agent.vision.view import Blocks, View
+from edge_agent.vision.view_comparison import BlockMask
+
+LOOK_EVERY = timedelta(seconds=0.9)  # in which even a person who sits still moves a little
+LOOK_WITHIN = timedelta(seconds=10)  # two pictures further apart tell nothing of the time between
+
+FROZEN_AFTER = timedelta(seconds=4.5)
+LEAST_LOOKS = 4  # so many must agree: two pictures alike are a coincidence of a quiet second
+# Grey levels of the fine picture, and the share of a block's pixels. An encoder that works on a
+# frozen picture changes no more by more in the second before a key frame and the one after.
+CHANGED, CHANGED_SHARE = 1, 0.1
+# A clock is written near the upper or lower border, in one line or two; elsewhere no block's mean
+# difference reaches what anything that moves causes.
+CLOCK_ROWS, CLOCK_SHARE = 0.25, 0.15
+STILL_BELOW = 0.6
+# Mean difference of nine blocks in ten when an encoder refreshes a frozen picture: up to 0.8 grey
+# levels. Noise of a live one: 0.6 and more, each time.
+REFRESHED_BELOW = 1.0
+LOOKS_BETWEEN_REFRESHES = 2
+
+# Mean difference of a block: so many times that of the quietest blocks, and so many grey levels.
+MOVED_ABOVE_NOISE, MOVED_LEVELS = 3.0, 1.5
+QUIETEST = 0.2
+REMEMBERED = 2  # looks
+
+
+class Liveness:
+    """Compares pictures about a second apart; give it every picture."""
+
+    def __init__(self) -> None:
+        self._last: View | None = None
+        self._looked_at: datetime | None = None
+        self._moved: list[tuple[datetime, BlockMask]] = []
+        self._still_since: datetime | None = None
+        self._still_looks = 0
+        self._since_refresh = 0
+
+    @property
+    def still_since(self) -> datetime | None:
+        """Since when nothing but a clock has changed, as far as was seen."""
+        return self._still_since
+
+    @property
+    def is_frozen(self) -> bool:
+        """Whether that has lasted so long that the camera does not see."""
+        since, at = self._still_since, self._looked_at
+        is_long = since is not None and at is not None and at - since >= FROZEN_AFTER
+        return is_long and self._still_looks >= LEAST_LOOKS
+
+    @property
+    def moved(self) -> BlockMask | None:
+        """The blocks that moved in the last two looks; `None` before there were as many."""
+        if len(self._moved) < REMEMBERED:
+            return None
+        return np.asarray(np.any([mask for _, mask in self._moved], axis=0))
+
+    @property
+    def moved_since(self) -> datetime | None:
+        """Since when `moved` speaks."""
+        return self._moved[0][0] if self._moved else None
+
+    def observe(self, view: View, at: datetime) -> None:
+        """One picture of the camera."""
+        last, looked_at = self._last, self._looked_at
+        if (
+            last is None
+            or looked_at is None
+            or last.fine.shape != view.fine.shape
+            or not timedelta() <= at - looked_at <= LOOK_WITHIN
+        ):
+            self._begin(view, at)
+        elif at - looked_at >= LOOK_EVERY:
+            difference = view.mean(cv2.absdiff(view.coarse, last.coarse))
+            quiet = float(np.quantile(difference, QUIETEST))
+            moved = difference > MOVED_ABOVE_NOISE * quiet + MOVED_LEVELS
+            self._moved = [*self._moved, (looked_at, moved)][-REMEMBERED:]
+            changed = view.mean(np.asarray(cv2.absdiff(view.fine, last.fine) > CHANGED))
+            self._weigh_stillness(changed > CHANGED_SHARE, difference, at)
+            self._last, self._looked_at = view, at
+
+    def _begin(self, view: View, at: datetime) -> None:
+        self._last, self._looked_at = view, at
+        self._moved.clear()
+        self._come_alive(at)
+
+    def _weigh_stillness(self, alive: BlockMask, difference: Blocks, at: datetime) -> None:
+        self._since_refresh += 1
+        if _is_clock_at_most(alive, difference):
+            self._still_looks += 1
+        elif self._is_refresh(difference):
+            self._since_refresh = 0
+        else:
+            self._come_alive(at)
+
+    def _is_refresh(self, difference: Blocks) -> bool:
+        is_faint = float(np.quantile(difference, 0.9)) < REFRESHED_BELOW
+        return is_faint and self._since_refresh > LOOKS_BETWEEN_REFRESHES
+
+    def _come_alive(self, at: datetime) -> None:
+        self._still_since, self._still_looks, self._since_refresh = at, 0, 0
+
+
+def _is_clock_at_most(alive: BlockMask, difference: Blocks) -> bool:
+    border = max(1, round(CLOCK_ROWS * alive.shape[0]))
+    inner = difference[border:-border]
+    return float(alive.mean()) <= CLOCK_SHARE and not (inner > STILL_BELOW).any()

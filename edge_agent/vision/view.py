@@ -1,0 +1,99 @@
+"""A frame as the judgement of trust sees it: small, grey, and block by block its structure.
+
+Structure is the brightness gradient: light that changes leaves it where it is, a hand takes it
+away, a camera that was turned puts it elsewhere, and one out of focus loses the finest of it first.
+"""
+
+from functools import cached_property
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from edge_agent.vision.frames import GreyImage
+
+WIDTH = 320  # pixels of the fine picture; the coarse one is half as wide
+MAX_HEIGHT = 4 * WIDTH  # of a picture that no camera sends
+COLUMNS = 16  # blocks across: a head at the desk is about two of them wide
+SMOOTHEST = 12  # one block in so many shows nothing but noise
+
+Field = npt.NDArray[np.float32]
+Blocks = npt.NDArray[np.float32]
+"""One value a block, rows × `COLUMNS`."""
+
+
+class View:
+    """One picture; measures that few judgements need are taken when they are asked for."""
+
+    def __init__(self, fine: GreyImage, frame_width: int = WIDTH) -> None:
+        """`fine`: height × `WIDTH`, see `to_fine`; `frame_width`: of the frame itself."""
+        self.frame_width = frame_width
+        self.fine = fine
+        self.coarse = _bytes(cv2.pyrDown(self.fine))
+        self.rows = max(1, round(COLUMNS * fine.shape[0] / fine.shape[1]))
+        smooth = cv2.GaussianBlur(self.coarse, (5, 5), 0)
+        self.across = _field(cv2.Sobel(smooth, cv2.CV_32F, 1, 0))
+        self.down = _field(cv2.Sobel(smooth, cv2.CV_32F, 0, 1))
+        self.energy = self.mean(self.across * self.across + self.down * self.down)
+
+    def mean(self, values: npt.NDArray[np.generic]) -> Blocks:
+        """The mean of each block of values that cover the picture at any resolution."""
+        size = (COLUMNS, self.rows)
+        return _field(cv2.resize(_field(values), size, interpolation=cv2.INTER_AREA))
+
+    @cached_property
+    def brightness(self) -> Blocks:
+        """Mean brightness, 0 to 255."""
+        return self.mean(self.coarse)
+
+    @cached_property
+    def detail(self) -> Blocks:
+        """Mean square of what a blur of one fine pixel takes away; noise is part of it."""
+        lost = _field(cv2.absdiff(self.fine, cv2.GaussianBlur(self.fine, (5, 5), 0)))
+        return self.mean(lost * lost)
+
+    @cached_property
+    def noise(self) -> float:
+        """What noise adds to `energy`, about as much as to `detail`.
+
+        The lesser of both in the smoothest blocks: a bag's coarse pattern is no noise.
+        """
+        return min(of_smoothest(self.energy), of_smoothest(self.detail))
+
+    @cached_property
+    def sharpness(self) -> Blocks:
+        """Fine against coarse structure, noise left out; contrast does not change it."""
+        detail = np.maximum(self.detail - of_smoothest(self.detail), 0)
+        return _field(detail / np.maximum(self.energy - of_smoothest(self.energy), 1))
+
+    @cached_property
+    def strength(self) -> Field:
+        """Length of the gradient, at the coarse resolution."""
+        return _field(cv2.magnitude(self.across, self.down))
+
+
+def take_view(grey: GreyImage) -> View:
+    """The view of a grey frame of any size."""
+    return View(to_fine(grey), grey.shape[1])
+
+
+def to_fine(grey: GreyImage) -> GreyImage:
+    """A grey frame brought to `WIDTH`; the aspect ratio is kept."""
+    height, width = grey.shape
+    size = (WIDTH, min(MAX_HEIGHT, max(2, round(height * WIDTH / width))))
+    way = cv2.INTER_AREA if width > WIDTH else cv2.INTER_LINEAR
+    return _bytes(cv2.resize(grey, size, interpolation=way))
+
+
+def of_smoothest(values: Blocks) -> float:
+    """The value that one block in `SMOOTHEST` stays below."""
+    place = values.size // SMOOTHEST
+    return float(np.partition(values, place, axis=None)[place])
+
+
+def _field(values: npt.ArrayLike) -> Field:
+    return np.asarray(values, dtype=np.float32)
+
+
+def _bytes(values: npt.ArrayLike) -> GreyImage:
+    return np.asarray(values, dtype=np.uint8)
