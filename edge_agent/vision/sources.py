@@ -11,6 +11,7 @@ import av
 import cv2
 import numpy as np
 from av.container import InputContainer
+from av.video.stream import VideoStream
 
 from edge_agent.core.packets import PacketSink
 from edge_agent.vision.arrivals import Arrivals
@@ -18,7 +19,7 @@ from edge_agent.vision.frames import Demand, Frame, FrameSource, SourceError
 from edge_agent.vision.packet_tap import PacketTap
 from edge_agent.vision.scene import SceneCamera
 from edge_agent.vision.stage_times import StageTimes
-from edge_agent.vision.stream_decoder import StreamDecoder
+from edge_agent.vision.stream_decoder import StreamDecoder, find_video
 from edge_agent.vision.video_file import VideoFile
 
 STREAM_SCHEMES = ("rtsp://", "rtsps://", "http://", "https://")
@@ -86,8 +87,7 @@ class StreamSource:
 
     def frames(self) -> Iterator[Frame]:
         """At most `MAX_FPS` of the stream's pictures, each with the time at which it came."""
-        with self._open() as container, PacketTap(container.streams.video[0], self._sink) as tap:
-            stream = container.streams.video[0]
+        with self._open() as (container, stream), PacketTap(stream, self._sink) as tap:
             decoder = StreamDecoder(stream, self._times)
             # Pictures that stand alone need not be decoded only to be passed over.
             is_all_keys, pace = stream.codec_context.codec.intra_only, _Pace()
@@ -104,15 +104,16 @@ class StreamSource:
         return self.demand is Demand.KEY_FRAMES
 
     @contextmanager
-    def _open(self) -> Iterator[InputContainer]:
+    def _open(self) -> Iterator[tuple[InputContainer, VideoStream]]:
         """The stream; whatever fails while it is read is a `SourceError` without a password."""
         name = without_password(self._url)
         options = RTSP_OPTIONS if self._url.lower().startswith("rtsp") else {}
         try:
             with av.open(self._url, options=options, timeout=NETWORK_TIMEOUT_S) as container:
-                if not container.streams.video:
+                stream = find_video(container)
+                if stream is None:
                     raise SourceError(f"{name}: holds no video")
-                yield container
+                yield container, stream
         except (av.FFmpegError, OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or type(error).__name__
             raise SourceError(f"{name}: {reason}") from None

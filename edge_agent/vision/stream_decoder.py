@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 import av
 from av import Packet
+from av.container import InputContainer
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
@@ -22,9 +23,19 @@ MAX_KEY_GAP = timedelta(seconds=2.2)
 # Where every frame is a key frame, one a second is what `KEY_FRAMES` means.
 MIN_KEY_GAP = timedelta(seconds=0.7)
 MAX_SKIPPED = 300  # packets in memory, should a stream's times stand still
+MAX_PIXELS = 7680 * 4320  # a damaged header may claim gigabytes
 ONE_THREAD = 1  # more take longer for the same work, and every camera would have some
 
 VideoPacket: TypeAlias = "Packet[VideoStream]"  # generic for the type checker alone
+
+
+def find_video(container: InputContainer) -> VideoStream | None:
+    """The first video of a kind that is known here."""
+    for stream in container.streams.video:
+        codec: object = stream.codec_context  # PyAV has none for what FFmpeg does not know
+        if codec is not None:
+            return stream
+    return None
 
 
 class StreamDecoder:
@@ -34,6 +45,7 @@ class StreamDecoder:
         self._codec = stream.codec_context
         self._time_base = stream.time_base
         self._codec.thread_count = ONE_THREAD
+        self._codec.options = {"max_pixels": str(MAX_PIXELS)}
         self._times = times
         self._is_running = True  # until the distance of key frames is known
         self._skipped: list[VideoPacket] = []
@@ -95,7 +107,7 @@ class StreamDecoder:
         try:
             with self._times.measure("decode"):
                 pictures = self._codec.decode(packet)
-        except av.error.InvalidDataError:
+        except av.FFmpegError:
             return []
         for picture in pictures:
             picture.time_base = self._time_base  # PyAV forgets it of those held back to the end

@@ -8,15 +8,17 @@ from pathlib import Path
 import av
 from av.container import InputContainer
 from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
 
 from edge_agent.core.packets import PacketSink
 from edge_agent.vision.frames import Demand, Frame, SourceError
 from edge_agent.vision.packet_tap import PacketTap
 from edge_agent.vision.stage_times import StageTimes
-from edge_agent.vision.stream_decoder import StreamDecoder, VideoPacket
+from edge_agent.vision.stream_decoder import StreamDecoder, VideoPacket, find_video
 
 # The container says how long it lasts; a last frame so much earlier means that the end is missing.
 MISSING_END_S = 1.0
+LONGEST_S = 30 * 24 * 3600.0  # a later time is damage
 
 
 class DamagedFileError(SourceError):
@@ -54,17 +56,17 @@ class VideoFile:
 
         Raises `SourceError` before the first, or `DamagedFileError` after the last readable one.
         """
-        container = self._open()
+        container, stream = self._open()
         first_s: float | None = None
         last_s = shown_until_s = -1.0
         with container:
-            for picture in self._decode(container):
+            for picture in self._decode(container, stream):
                 if picture.time is None:
                     continue  # can't be placed
                 first_s = picture.time if first_s is None else first_s
                 at_s = picture.time - first_s
-                if at_s <= last_s:
-                    continue  # nor can one before its predecessor
+                if not last_s < at_s <= LONGEST_S:
+                    continue  # nor can one before its predecessor, or in another age
                 last_s, shown_until_s = at_s, at_s + _duration_s(picture)
                 yield Frame(picture, self._start + timedelta(seconds=at_s))
         if first_s is None:
@@ -75,7 +77,7 @@ class VideoFile:
                 f"{self.duration_s:.1f} s, its last readable picture is at {last_s:.1f} s"
             )
 
-    def _open(self) -> InputContainer:
+    def _open(self) -> tuple[InputContainer, VideoStream]:
         if not self._path.exists():
             raise SourceError(f"{self._path}: no such file")
         if not self._path.is_file():
@@ -89,29 +91,27 @@ class VideoFile:
             raise SourceError(
                 f"{self._path}: not a video, or cut off before its index ({reason})"
             ) from None
-        if not container.streams.video:
+        stream = find_video(container)
+        if stream is None:
             container.close()
             raise SourceError(f"{self._path}: holds no video")
-        stream = container.streams.video[0]
         if stream.duration is not None and stream.time_base is not None:
             self.duration_s = float(stream.duration * stream.time_base)
         elif container.duration is not None:
             self.duration_s = container.duration / av.time_base
-        return container
+        return container, stream
 
-    def _decode(self, container: InputContainer) -> Iterator[VideoFrame]:
+    def _decode(self, container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
         """The pictures asked for; a damaged packet is stepped over."""
-        stream = container.streams.video[0]
         decoder = StreamDecoder(stream, self._times)
         with PacketTap(stream, self._sink) as tap:
-            for packet, at in self._read(container):
+            for packet, at in self._read(container.demux(stream)):
                 tap.take(packet, at)
                 yield from decoder.decode(packet, at, self.demand)
         yield from decoder.flush()
 
-    def _read(self, container: InputContainer) -> Iterator[tuple[VideoPacket, datetime]]:
+    def _read(self, packets: Iterator[VideoPacket]) -> Iterator[tuple[VideoPacket, datetime]]:
         """The packets, and when each is shown; a damaged container ends them."""
-        packets = container.demux(container.streams.video[0])
         began, first_s, at_s = time.monotonic(), None, 0.0
         while True:
             try:
@@ -125,7 +125,8 @@ class VideoFile:
             if packet.pts is not None:
                 pts_s = float(packet.pts * packet.time_base)
                 first_s = pts_s if first_s is None else first_s
-                at_s = pts_s - first_s
+                if 0 <= pts_s - first_s <= LONGEST_S:
+                    at_s = pts_s - first_s
             if self._paced:
                 time.sleep(max(0.0, began + at_s - time.monotonic()))
             yield packet, self._start + timedelta(seconds=at_s)
