@@ -55,9 +55,7 @@ def make_load(devices: int, events: int, sealing_public: bytes) -> list[tuple[st
     chains, begin = [], first_day()
     for number in range(devices):
         device, desk = bench_desk(number)
-        chain = DeviceChain(
-            SimulatedDevice(device, ((desk, HONEST),)), SEED, begin, sealing_public
-        )
+        chain = DeviceChain(SimulatedDevice(device, ((desk, HONEST),)), SEED, begin, sealing_public)
         made = (
             (topic_of(device, Channel.EVENTS), event.payload)
             for day in range(10_000)

@@ -29,6 +29,7 @@ _log = structlog.get_logger()
 KEEPALIVE_S = 60
 FIRST_RETRY_S, LAST_RETRY_S = 1.0, 5.0
 READ_AT_ONCE = 250  # messages; then acknowledgements get their turn
+HANDED_ON_AT_ONCE = 100
 IDLE_MS = 1000  # how often the client looks after its keep-alive
 FULL_MS = 5  # how soon is looked for room again
 # Telemetry at QoS 0: the next one says more than a repeated old one.
@@ -69,6 +70,7 @@ class Subscriber:
         self._retry_s = FIRST_RETRY_S
         self._link = 0
         self._read: list[Delivery] = []
+        self._has_read = 0  # messages in this turn
         self._done: deque[Delivery] = deque()
         self._outgoing: deque[tuple[str, bytes]] = deque()
         self._waker, self._wakes = socket.socketpair()
@@ -164,12 +166,14 @@ class Subscriber:
 
     def _read_on(self) -> None:
         """Reads until there is nothing more, or enough for once, and hands it on."""
-        for _ in range(READ_AT_ONCE):
-            before = len(self._read)
-            if self._client.loop_read() != MQTTErrorCode.MQTT_ERR_SUCCESS:
+        self._has_read = 0
+        while (before := self._has_read) < READ_AT_ONCE:
+            is_well = self._client.loop_read() == MQTTErrorCode.MQTT_ERR_SUCCESS
+            if not is_well or self._has_read == before:
                 break
-            if len(self._read) == before:
-                break
+        self._hand_on()
+
+    def _hand_on(self) -> None:
         if self._read:
             read, self._read = self._read, []
             self._take(read)
@@ -214,3 +218,6 @@ class Subscriber:
                 self._link,
             )
         )
+        self._has_read += 1
+        if len(self._read) == HANDED_ON_AT_ONCE:  # the client may read thousands in one go
+            self._hand_on()

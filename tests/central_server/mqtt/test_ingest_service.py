@@ -4,6 +4,7 @@ import os
 import queue
 import sqlite3
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC
@@ -335,7 +336,9 @@ def test_a_kill_between_commit_and_acknowledgement_loses_and_doubles_nothing(
     box = Box(context)
     with Program(arguments, tmp_path / "killed.log", os.environ) as doomed:
         doomed.wait_for_output("started")
-        box.send(messages)
+        while doomed.is_running:  # what comes before it has subscribed, the broker drops
+            box.send(messages)
+            time.sleep(0.5)
         assert doomed.wait() == -9
     box.close()
     assert len(bodies(context)) > 0
