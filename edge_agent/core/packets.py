@@ -1,6 +1,6 @@
 """A camera's compressed stream on its way to whoever keeps it: no codec, file or camera known here.
 
-The demuxer calls a sink from the camera's reading thread, before anything is decoded.
+The demuxer calls a sink from the camera's reading thread, before a packet is decoded.
 """
 
 from dataclasses import dataclass
@@ -41,9 +41,10 @@ class Packet:
 
 
 class PacketSink(Protocol):
-    """Takes a stream as it comes. One camera's calls come from one thread at a time.
+    """Takes a stream as it comes. One camera's calls come one at a time.
 
-    A new `begin` without an `end` before it means that the reading thread hung and was left behind.
+    A `begin` without an `end` before it means that the reading thread hung and was left behind; it
+    will say nothing more.
     """
 
     def begin(self, stream: StreamFormat) -> None:
@@ -51,7 +52,7 @@ class PacketSink(Protocol):
         ...
 
     def take(self, packet: Packet) -> None:
-        """The next packet. Must not block: it holds up the camera."""
+        """The next packet. Must neither block nor raise: it holds up the camera."""
         ...
 
     def end(self) -> None:

@@ -83,17 +83,17 @@ class StreamSource:
         self._url = url
         self._now = now
         self._times = times or StageTimes()
-        self._sink = sink
+        self._tap = PacketTap(sink)
 
     def frames(self) -> Iterator[Frame]:
         """At most `MAX_FPS` of the stream's pictures, each with the time at which it came."""
-        with self._open() as (container, stream), PacketTap(stream, self._sink) as tap:
+        with self._open() as (container, stream), self._tap.open(stream) as take:
             decoder = StreamDecoder(stream, self._times)
             # Pictures that stand alone need not be decoded only to be passed over.
             is_all_keys, pace = stream.codec_context.codec.intra_only, _Pace()
             tick_s = float(stream.time_base or 0)
             for packet, at in Arrivals(container.demux(stream), tick_s, self._now, self._may_nap):
-                tap.take(packet, at)
+                take(packet, at)
                 if is_all_keys and not pace.wants_one():
                     continue
                 for picture in decoder.decode(packet, at, self.demand):

@@ -46,7 +46,7 @@ class VideoFile:
         self._start = start
         self._paced = paced
         self._times = times or StageTimes()
-        self._sink = sink
+        self._tap = PacketTap(sink)
         self.keeps_all = not paced
         self.demand = Demand.ALL_FRAMES
         self.duration_s: float | None = None
@@ -104,9 +104,9 @@ class VideoFile:
     def _decode(self, container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
         """The pictures asked for; a damaged packet is stepped over."""
         decoder = StreamDecoder(stream, self._times)
-        with PacketTap(stream, self._sink) as tap:
+        with self._tap.open(stream) as take:
             for packet, at in self._read(container.demux(stream)):
-                tap.take(packet, at)
+                take(packet, at)
                 yield from decoder.decode(packet, at, self.demand)
         yield from decoder.flush()
 

@@ -8,15 +8,12 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
-from edge_agent.core.packets import Packet, StreamFormat
 from edge_agent.vision.frames import Demand, Frame
 from edge_agent.vision.stage_times import StageTimes
 from edge_agent.vision.stream_decoder import MAX_SKIPPED, StreamDecoder
 from edge_agent.vision.video_file import VideoFile
-from tests.edge_agent.vision.ring import Ring
 
 START = datetime(2030, 1, 1, tzinfo=UTC)
 FPS, WIDTH, HEIGHT = 10, 160, 96
@@ -195,35 +192,3 @@ def test_damage_between_key_frames_does_not_reach_those_who_want_no_more(
 
 def numbers_of(first: int, end: int) -> list[object]:
     return [pytest.approx(number, abs=1.6) for number in range(first, end, 10)]
-
-
-def test_a_sink_gets_every_packet_though_few_are_decoded(one_a_second: Path) -> None:
-    ring = Ring()
-    shown = show(one_a_second, keys_only, VideoFile(one_a_second, START, sink=ring))
-    assert len(shown) < 25
-    assert [(f.codec, f.width, f.height) for f in ring.formats] == [("h264", WIDTH, HEIGHT)]
-    assert ring.formats[0].extradata
-    assert ring.ends == 1
-    assert [p.captured_at for p in ring.packets] == [
-        START + timedelta(seconds=n / FPS) for n in range(100)
-    ]
-    assert [n for n, p in enumerate(ring.packets) if p.is_key] == list(range(0, 100, 10))
-    decoded = decode_again(ring.formats[0], ring.packets)
-    assert len(decoded) == 100, "what the sink was told is enough to decode it"
-
-
-def test_a_sink_is_told_of_the_end_when_reading_is_given_up(one_a_second: Path) -> None:
-    ring = Ring()
-    frames = VideoFile(one_a_second, START, sink=ring).frames()
-    next(frames)
-    frames.close()  # type: ignore[attr-defined]
-    assert ring.ends == 1
-
-
-def decode_again(stream: StreamFormat, packets: Sequence[Packet]) -> list[av.VideoFrame]:
-    codec = av.CodecContext.create(stream.codec, "r")
-    assert isinstance(codec, VideoCodecContext)
-    codec.extradata = stream.extradata
-
-    pictures = [p for packet in packets for p in codec.decode(av.Packet(packet.data))]
-    return pictures + codec.decode(None)

@@ -1,0 +1,100 @@
+"""A sink gets every packet of a film encoded here, whatever of it is decoded."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from av.video.codeccontext import VideoCodecContext
+
+from edge_agent.core.packets import Packet, StreamFormat
+from edge_agent.vision.frames import Demand
+from edge_agent.vision.packet_tap import PacketTap
+from edge_agent.vision.video_file import VideoFile
+from tests.edge_agent.vision.ring import Ring
+
+START = datetime(2030, 1, 1, tzinfo=UTC)
+FPS, WIDTH, HEIGHT = 10, 160, 96
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Ten seconds with a key frame in each."""
+    path = tmp_path_factory.mktemp("film") / "film.mkv"
+    options = {"preset": "ultrafast", "g": "10"}
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=FPS, options=options)
+        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+        for number in range(100):
+            grey = np.full((HEIGHT, WIDTH, 3), number, np.uint8)
+            picture = av.VideoFrame.from_ndarray(grey, format="bgr24")
+            picture.pts, picture.time_base = number, Fraction(1, FPS)
+            container.mux(stream.encode(picture))
+        container.mux(stream.encode(None))
+    return path
+
+
+def test_a_sink_gets_every_packet_though_few_are_decoded(film: Path) -> None:
+    ring = Ring()
+    source = VideoFile(film, START, sink=ring)
+    source.demand = Demand.KEY_FRAMES
+    assert len(list(source.frames())) < 25
+    assert [(f.codec, f.width, f.height) for f in ring.formats] == [("h264", WIDTH, HEIGHT)]
+    assert ring.formats[0].extradata
+    assert ring.ends == 1
+    assert [p.captured_at for p in ring.packets] == [
+        START + timedelta(seconds=n / FPS) for n in range(100)
+    ]
+    assert [n for n, p in enumerate(ring.packets) if p.is_key] == list(range(0, 100, 10))
+    decoded = decode_again(ring.formats[0], ring.packets)
+    assert len(decoded) == 100, "what the sink was told is enough to decode it"
+
+
+def test_a_sink_is_told_of_the_end_when_reading_is_given_up(film: Path) -> None:
+    ring = Ring()
+    frames = VideoFile(film, START, sink=ring).frames()
+    next(frames)
+    frames.close()  # type: ignore[attr-defined]
+    assert ring.ends == 1
+
+
+def test_a_thread_that_was_left_behind_says_nothing_more(film: Path) -> None:
+    ring = Ring()
+    tap = PacketTap(ring)
+    with av.open(str(film)) as container:
+        stream = container.streams.video[0]
+        packets = container.demux(stream)
+        with tap.open(stream) as take_new:
+            with tap.open(stream) as take_newer:
+                take_new(next(packets), START)
+                take_newer(next(packets), START)
+            assert (len(ring.formats), len(ring.packets), ring.ends) == (2, 1, 1)
+            take_new(next(packets), START)
+    assert (len(ring.formats), len(ring.packets), ring.ends) == (2, 1, 1)
+
+
+def test_times_that_a_stream_leaves_out_follow_those_before(film: Path) -> None:
+    ring = Ring()
+    with av.open(str(film)) as container:
+        stream = container.streams.video[0]
+        with PacketTap(ring).open(stream) as take:
+            for number, packet in enumerate(container.demux(stream)):
+                if packet.size:
+                    if number != 5:
+                        packet.pts = packet.dts = None
+                    take(packet, START)
+    times = [packet.dts for packet in ring.packets]
+    assert times == sorted(set(times))
+    assert [packet.pts for packet in ring.packets] == times
+
+
+def decode_again(stream: StreamFormat, packets: Sequence[Packet]) -> list[av.VideoFrame]:
+    codec = av.CodecContext.create(stream.codec, "r")
+    assert isinstance(codec, VideoCodecContext)
+    codec.extradata = stream.extradata
+
+    pictures = [p for packet in packets for p in codec.decode(av.Packet(packet.data))]
+    return pictures + codec.decode(None)
