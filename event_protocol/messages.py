@@ -48,6 +48,13 @@ class CameraTelemetry(WireModel):
     analysis_ms: float | None = Field(default=None, ge=0, le=1e6)
 
 
+class ReceiptFault(StrEnum):
+    """The server's receipts do not fit the box's chain; what they name is not taken as filed."""
+
+    AHEAD = "ahead"  # they name an event that the box never wrote
+    MISMATCH = "mismatch"  # the server's event with that number is another one
+
+
 class Telemetry(WireModel):
     """The agent's health, sent now and then at QoS 0; losing one loses nothing."""
 
@@ -59,6 +66,7 @@ class Telemetry(WireModel):
     memory_mb: NaturalNumber
     disk_free_mb: NaturalNumber
     outbox_depth: NaturalNumber
+    receipt_fault: ReceiptFault | None = None
     clockoffsetms: int | None = None
 
 

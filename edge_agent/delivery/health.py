@@ -81,5 +81,6 @@ class HealthReporter:
             memory_mb=memory_mb(),
             disk_free_mb=disk_free_mb(self._folder),
             outbox_depth=self._outbox.depth,
+            receipt_fault=self._outbox.receipt_fault,
             clockoffsetms=self._outbox.clock_offset_ms,
         )

@@ -28,7 +28,7 @@ from edge_agent.delivery.outbox_database import (
     read_chain,
 )
 from event_protocol.events import DeviceCheckpoint, EpochHead
-from event_protocol.messages import Receipt
+from event_protocol.messages import Receipt, ReceiptFault
 from event_protocol.names import DeviceId, UtcTime, format_time
 
 CHECKPOINT_EVERY_EVENTS = 100
@@ -75,8 +75,9 @@ class Outbox:
         keep_receipted: timedelta = timedelta(days=14),
     ) -> None:
         self.changed = threading.Event()
-        # The server's clock minus ours, as the uplink learns it.
+        # As the uplink learns them: the server's clock minus ours, what is wrong with its receipts.
         self.clock_offset_ms: int | None = None
+        self.receipt_fault: ReceiptFault | None = None
         self._folder = folder
         self._sign_head = sign_head
         self._now = now

@@ -31,6 +31,7 @@ from event_protocol.messages import (
     DeviceConfiguration,
     Link,
     Receipt,
+    ReceiptFault,
     decode_signed,
     encode_message,
 )
@@ -41,6 +42,10 @@ KEEPALIVE_S = 30
 CONNECT_TIMEOUT_S = 10
 READ_AT_ONCE = 100  # events held in memory while they are handed to the client
 IDLE_TICK_S = 0.2
+FAULT_OF = {
+    ReceiptOutcome.AHEAD: ReceiptFault.AHEAD,
+    ReceiptOutcome.MISMATCH: ReceiptFault.MISMATCH,
+}
 
 log = structlog.get_logger(__name__)
 
@@ -194,13 +199,15 @@ class Uplink:
             return
         for rejection in receipt.rejected:
             log.error("event_rejected", sha256=rejection.sha256, reason=rejection.reason)
+        if outcome is not ReceiptOutcome.OTHER_EPOCH:
+            self._outbox.receipt_fault = FAULT_OF.get(outcome)
         with self._window_lock:
             if outcome is ReceiptOutcome.ADVANCED:
                 self._window.note_progress(time.monotonic())
             elif outcome is ReceiptOutcome.RESTORED:
                 log.warning("server_was_restored", through=receipt.through)
                 self._window.rewind()
-            elif outcome in (ReceiptOutcome.AHEAD, ReceiptOutcome.MISMATCH):
+            elif outcome in FAULT_OF:
                 log.error("receipt_differs_from_chain", outcome=outcome, through=receipt.through)
             wanted = receipt.resend
             if wanted is not None and wanted.epoch == self._outbox.tip.epoch:

@@ -146,6 +146,7 @@ class AgentInstallation:
         )
         return [
             Check("network", uplink.is_connected, str(outbox.depth)),
+            Check("receipts", outbox.receipt_fault is None, outbox.receipt_fault or ""),
             Check("clock", is_right, "?" if offset_ms is None else f"{offset_ms} ms"),
         ]
 

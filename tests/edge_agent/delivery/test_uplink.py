@@ -24,6 +24,7 @@ from event_protocol.messages import (
     DeskConfiguration,
     DeviceConfiguration,
     Link,
+    ReceiptFault,
     Resend,
     SendClip,
     encode_signed,
@@ -205,6 +206,20 @@ def test_status_and_telemetry(tmp_path: Path, broker: Mosquitto, server: Receipt
     assert 10 < measured.memory_mb < 2000
     box.stop()
     wait_until(lambda: server.statuses[-1].status is Link.OFFLINE, what="goodbye")
+
+
+def test_receipts_that_do_not_fit_are_told_until_they_do(box: Box, server: ReceiptServer) -> None:
+    box.observe(3)
+    wait_until(lambda: box.outbox.depth == 0, what="receipted")
+    server.send_receipt(through=9)
+    wait_until(lambda: box.outbox.receipt_fault is ReceiptFault.AHEAD, what="ahead")
+    wait_until(lambda: server.telemetry[-1].receipt_fault is ReceiptFault.AHEAD, what="told")
+    server.drop(2)
+    server.send_receipt(through=2)  # with no hash of it
+    wait_until(lambda: box.outbox.receipt_fault is ReceiptFault.MISMATCH, what="mismatch")
+    assert box.outbox.depth == 0, "what was filed stays filed"
+    server.send_receipt(through=3)
+    wait_until(lambda: box.outbox.receipt_fault is None, what="fits again")
 
 
 @pytest.fixture

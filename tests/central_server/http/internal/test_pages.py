@@ -102,6 +102,22 @@ def test_a_device_speaks_of_itself_in_words_and_units(browser: OpenBrowser) -> N
     assert "Clock offset" not in page, "unknown is not shown as a figure"
 
 
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [("ahead", "an event that this device never wrote"), ("mismatch", "under the same number")],
+)
+def test_receipts_that_do_not_fit_a_devices_chain_are_told(
+    browser: OpenBrowser, context: ServerContext, fault: str, words: str
+) -> None:
+    with context.database.transaction() as db:
+        device = db.get(DeviceRow, "device-commune-a")
+        assert device is not None
+        device.telemetry = device.telemetry | {"receipt_fault": fault}
+    page = browser(Role.UNIT_OFFICER).get("/devices/device-commune-a?lang=en").text
+    assert words in page
+    assert "look at it on site" in page
+
+
 def test_what_does_not_count_is_told_with_its_reason(
     browser: OpenBrowser, context: ServerContext
 ) -> None:
