@@ -1,226 +1,17 @@
-"""Zone readings over time become statements on presence; the only home of the hysteresis.
-
-A *reading* is the share of a zone's pixels that differ from its empty reference, 0 to 1, or `None`
-where nothing can be said (not calibrated, or the picture can't be trusted). Knows no camera, no
-picture and no clock. Times are those of the frames, so the frame rate does not matter.
-"""
+"""Zone readings over time become statements on presence, for all zones of one desk."""
 
 from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from pydantic import BaseModel
-
 from edge_agent.core.desk_zones import Zone
-from edge_agent.core.lasting import Lasting
 from edge_agent.core.statements import Statement
-from event_protocol.events import PresenceObserved, PresenceState, ZoneRole
+from edge_agent.core.zone_evidence import Learn
+from edge_agent.core.zone_reading import ZoneReading
+from edge_agent.core.zone_tracker import ZoneMemory, ZoneTracker
+from event_protocol.events import PresenceState, ZoneRole
 from event_protocol.names import DeskId
-
-# Shares of a zone. Somebody at the desk fills 40 % of a zone drawn around one person and 10 % of a
-# zone as large as the picture; an empty room in changing light stays under 1 %.
-ENTER_SHARE = 0.06
-LEAVE_SHARE = 0.04
-
-ENTER_AFTER = timedelta(seconds=1)  # shorter, and everybody who walks past the desk has a session
-LEAVE_AFTER = timedelta(seconds=1.5)  # shorter, and someone bending down ends a session
-
-REPEAT_EVERY = timedelta(minutes=5)
-START_GRACE = timedelta(seconds=2)  # the time in which a first state can be confirmed
-# Longer without a frame, and what happened in between is not known. Some cameras send one picture
-# every four seconds.
-MAX_GAP = timedelta(seconds=10)
-# A camera reconnects, or the agent restarts, in 5 to 40 s. Beyond a minute somebody else may well
-# have sat down, and two people in one session is a worse error than one in two.
-RESUME_WITHIN = timedelta(seconds=60)
-FEEDBACK_WITHIN = timedelta(minutes=3)  # after the stay was last seen
-
-
-class ZoneMemory(BaseModel):
-    """What a zone's tracker must still know after a restart.
-
-    `stay` is the present stay's id, or the last one's once `stay_ended_at` is set.
-    """
-
-    state: PresenceState = PresenceState.UNKNOWN
-    since: datetime | None = None
-    last_at: datetime | None = None
-    stated_at: datetime | None = None
-    observed: timedelta = timedelta()
-    stay: UUID | None = None
-    stay_ended_at: datetime | None = None
-
-
-class ZoneTracker:
-    """The presence of one zone."""
-
-    def __init__(self, desk: DeskId, zone: Zone, new_id: Callable[[], UUID]) -> None:
-        self.zone = zone
-        self.memory = ZoneMemory()
-        self._desk = desk
-        self._new_id = new_id
-        self._started_at: datetime | None = None
-        self._is_stated = False
-        self._was_seen = False
-        self._shown: Lasting[PresenceState] = Lasting()
-
-    def settled_until(self, at: datetime) -> datetime:
-        """No change that is still to be stated will be about a time before this."""
-        pending_since = self._shown.since if self._is_stated else self._started_at
-        return pending_since or at
-
-    @property
-    def may_be_occupied(self) -> bool:
-        """False only if the zone is known to be empty and shows nobody coming."""
-        return self.memory.state is not PresenceState.EMPTY or self._shown.since is not None
-
-    def observe(self, reading: float | None, at: datetime) -> list[Statement]:
-        """Take in the reading of the frame of `at`."""
-        statements = self._bridge_gap(at)
-        self._count_time(at, is_seen=reading is not None)
-        if reading is None:
-            statements += self._lose(at, at)
-        else:
-            statements += self._weigh(reading, at)
-        return statements + self._state_again(reading, at)
-
-    def lose_sight(self, since: datetime, at: datetime) -> list[Statement]:
-        """Nothing has been seen since then; `at` is when this became clear. May be repeated."""
-        statements = self._bridge_gap(at) + self._lose(since, at)
-        self._count_time(at, is_seen=False)
-        return statements + self._state_again(None, at)
-
-    def stay_at(self, at: datetime) -> UUID | None:
-        """The stay that feedback given now belongs to: the present one, or one that just ended."""
-        memory = self.memory
-        if memory.state is PresenceState.OCCUPIED:
-            return memory.stay
-        seen_until = memory.stay_ended_at or memory.since
-        if memory.stay is None or seen_until is None or at - seen_until > FEEDBACK_WITHIN:
-            return None
-        return memory.stay
-
-    def _bridge_gap(self, at: datetime) -> list[Statement]:
-        """After a restart, a long silence or a clock that was set, what lies between is unknown."""
-        is_first, last_at = self._started_at is None, self.memory.last_at
-        self._started_at = min(self._started_at or at, at)
-        if last_at is None or not (is_first or abs(at - last_at) > MAX_GAP):
-            return []
-        self._was_seen = False
-        if at < last_at:
-            self._forget_the_future(at)
-        return self._lose(min(last_at, at), at)
-
-    def _forget_the_future(self, at: datetime) -> None:
-        """The clock was set back: nothing began after now, and statements must not wait for it."""
-        memory = self.memory
-        memory.since = memory.since and min(memory.since, at)
-        memory.stated_at = memory.stated_at and min(memory.stated_at, at)
-        memory.stay_ended_at = memory.stay_ended_at and min(memory.stay_ended_at, at)
-
-    def _count_time(self, at: datetime, *, is_seen: bool) -> None:
-        """What lies between two seen frames was observed."""
-        memory = self.memory
-        if self._was_seen and is_seen and memory.last_at is not None:
-            memory.observed += at - memory.last_at
-        memory.last_at, self._was_seen = at, is_seen
-
-    def _lose(self, since: datetime, at: datetime) -> list[Statement]:
-        self._shown.forget()
-        if self.memory.state is PresenceState.UNKNOWN:
-            self.memory.since = self.memory.since or since
-            return []
-        return self._change(PresenceState.UNKNOWN, since, at, reading=None)
-
-    def _weigh(self, reading: float, at: datetime) -> list[Statement]:
-        """Another state must show itself without a break for its time before it is believed."""
-        memory = self.memory
-        memory.since = memory.since or at
-        shown = self._shown_by(reading)
-        if shown is memory.state:
-            self._shown.forget()
-            return []
-        begin = self._shown.show(shown, at)
-        if at - begin < (ENTER_AFTER if shown is PresenceState.OCCUPIED else LEAVE_AFTER):
-            return []
-        return self._change(shown, begin, at, reading)
-
-    def _shown_by(self, reading: float) -> PresenceState:
-        """What the reading alone says; between the thresholds it speaks for the present state."""
-        if reading >= ENTER_SHARE:
-            return PresenceState.OCCUPIED
-        return PresenceState.EMPTY if reading < LEAVE_SHARE else self.memory.state
-
-    def _change(
-        self, state: PresenceState, since: datetime, at: datetime, reading: float | None
-    ) -> list[Statement]:
-        memory, said = self.memory, self._say_unknown_before(since, at)
-        if state is PresenceState.OCCUPIED:
-            self._begin_stay(since)
-        elif state is PresenceState.EMPTY and memory.stay_ended_at is None:
-            # Out of a short unknown the stay ended where it was last seen.
-            was_unknown = memory.state is PresenceState.UNKNOWN
-            memory.stay_ended_at = memory.since if was_unknown else since
-        memory.state, memory.since = state, since
-        self._shown.forget()
-        return [*said, self._say(reading, at)]
-
-    def _say_unknown_before(self, since: datetime, at: datetime) -> list[Statement]:
-        """Nothing was said yet of the time between the start and the first state."""
-        is_due = not self._is_stated and self._started_at is not None and self._started_at < since
-        return [self._say(None, at)] if is_due else []
-
-    def _begin_stay(self, since: datetime) -> None:
-        """A stay survives a short unknown; otherwise a new one begins."""
-        memory = self.memory
-        is_open = memory.stay is not None and memory.stay_ended_at is None
-        if is_open and memory.since is not None and since - memory.since <= RESUME_WITHIN:
-            return
-        is_citizen = self.zone.role is ZoneRole.CITIZEN
-        memory.stay, memory.stay_ended_at = (self._new_id() if is_citizen else None), None
-
-    def _state_again(self, reading: float | None, at: datetime) -> list[Statement]:
-        """The first statement, as soon as something can be said, and then one in five minutes."""
-        memory = self.memory
-        if not self._is_stated:
-            started_at = self._started_at or at
-            is_due = reading is None or at - started_at >= START_GRACE
-        else:
-            is_due = memory.stated_at is not None and at - memory.stated_at >= REPEAT_EVERY
-        return [self._say(reading, at)] if is_due else []
-
-    def _say(self, reading: float | None, at: datetime) -> Statement:
-        memory = self.memory
-        span = at - (memory.stated_at or self._started_at or at)
-        seen = memory.observed / span if span > timedelta() else float(reading is not None)
-        is_unknown = memory.state is PresenceState.UNKNOWN
-        lasts = is_unknown and memory.since is not None and at - memory.since <= RESUME_WITHIN
-        is_open = memory.stay_ended_at is None and (lasts or not is_unknown)
-        data = PresenceObserved(
-            zone=self.zone.name,
-            role=self.zone.role,
-            state=memory.state,
-            since=memory.since or at,
-            confidence=_confidence(memory.state, reading),
-            observed_share=round(max(0.0, min(1.0, seen)), 3),
-            session_id=memory.stay if is_open else None,
-        )
-        memory.stated_at, memory.observed, self._is_stated = at, timedelta(), True
-        return Statement(self._desk, at, data)
-
-
-def _confidence(state: PresenceState, reading: float | None) -> float:
-    """How far the reading stands from the threshold: 0.5 on it, 1 well away, 0 if unknown.
-
-    A margin, not a probability: nobody has yet counted how often such readings are wrong.
-    """
-    if state is PresenceState.UNKNOWN or reading is None:
-        return 0.0
-    margin = reading / ENTER_SHARE - 1
-    if state is PresenceState.EMPTY:
-        margin = -margin
-    return round(0.5 + 0.5 * min(1.0, max(0.0, margin)), 2)
 
 
 class PresenceTracker:
@@ -229,13 +20,17 @@ class PresenceTracker:
     def __init__(self, desk: DeskId, zones: tuple[Zone, ...], new_id: Callable[[], UUID]) -> None:
         self._zones = {zone.name: ZoneTracker(desk, zone, new_id) for zone in zones}
 
-    def observe(self, readings: Mapping[str, float | None], at: datetime) -> list[Statement]:
+    def observe(self, readings: Mapping[str, ZoneReading], at: datetime) -> list[Statement]:
         """Take in each zone's reading of the frame of `at`; a missing one is not known."""
         return [
             statement
             for name, zone in self._zones.items()
             for statement in zone.observe(readings.get(name), at)
         ]
+
+    def lesson(self, zone: str) -> Learn:
+        """What the picture just observed teaches of the zone's empty look."""
+        return self._zones[zone].learn
 
     def lose_sight(self, since: datetime, at: datetime) -> list[Statement]:
         """Nothing has been seen since then; `at` is when this became clear."""
@@ -244,6 +39,11 @@ class PresenceTracker:
     def settled_until(self, at: datetime) -> datetime:
         """No change that is still to be stated will be about a time before this."""
         return min(zone.settled_until(at) for zone in self._zones.values())
+
+    @property
+    def is_changing(self) -> bool:
+        """Some zone shows something else than its present state."""
+        return any(zone.is_changing for zone in self._zones.values())
 
     def may_be_occupied(self, zone: str) -> bool:
         """Whether somebody is there, or may be: all but known to be empty and showing nobody."""

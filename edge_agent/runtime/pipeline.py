@@ -17,6 +17,7 @@ from edge_agent.core.codes import CardRating, CodeReader
 from edge_agent.core.desk_zones import Zone
 from edge_agent.core.presence import PresenceTracker
 from edge_agent.core.statements import Statement
+from edge_agent.core.zone_reading import ZoneReading
 from edge_agent.vision.camera_trust import CameraTrust
 from edge_agent.vision.frames import (
     Demand,
@@ -48,7 +49,8 @@ class DeskPipeline:
         times: StageTimes | None = None,
     ) -> None:
         self.times = times or StageTimes()
-        self.readings: dict[DeskId, dict[str, float | None]] = {}
+        self.readings: dict[DeskId, dict[str, ZoneReading]] = {}
+        self.new_looks = 0  # how often a zone was found to look otherwise when it is empty
         self._desks = dict(desks)
         self._camera = CameraTracker(camera, tuple(desks))
         self._trust = CameraTrust()
@@ -69,9 +71,10 @@ class DeskPipeline:
             if self._camera.is_trusted and self._calibration is not None:
                 self._collect(self._calibration, picture, frame)
             if not self._camera.is_in_doubt:  # until it is known what there is
-                self.readings = self._read_zones(picture, judged.state)
+                self.readings = self._read_zones(picture, judged.state, at)
                 for desk, presence in self._presence.items():
                     said += presence.observe(self.readings[desk], at)
+                self._learn(at)
         if self._camera.is_trusted and self._wants_codes(at):
             self._codes_read_at = at
             with self.times.measure("qr"):
@@ -100,7 +103,7 @@ class DeskPipeline:
         is_quiet = (
             self.is_camera_good
             and self._calibration is None
-            and self.settled_until(at) >= at
+            and not any(presence.is_changing for presence in self._presence.values())
             and not any(self._may_have_citizen(desk) for desk in self._desks)
         )
         return Demand.KEY_FRAMES if is_quiet else Demand.ALL_FRAMES
@@ -125,7 +128,7 @@ class DeskPipeline:
     @property
     def is_calibrated(self) -> bool:
         """Whether there is an empty reference, so that presence can be known at all."""
-        return self._observer.reference is not None
+        return self._observer.is_calibrated
 
     def calibrate(self, frames: Iterable[Frame]) -> None:
         """Take these frames as showing every zone empty; raises `CalibrationError`."""
@@ -143,9 +146,10 @@ class DeskPipeline:
 
     def export_reference(self) -> bytes | None:
         """The empty reference as a PNG, to be kept over a restart."""
-        if self._observer.reference is None:
+        reference = self._observer.export_reference()
+        if reference is None:
             return None
-        _, png = cv2.imencode(".png", self._observer.reference.astype(np.uint8))
+        _, png = cv2.imencode(".png", np.rint(np.clip(reference, 0, 255)).astype(np.uint8))
         return png.tobytes()
 
     def import_reference(self, png: bytes) -> None:
@@ -189,8 +193,8 @@ class DeskPipeline:
     # --- one frame: the zones ---------------------------------------------------------------------
 
     def _read_zones(
-        self, picture: GreyPicture, judged: CameraState
-    ) -> dict[DeskId, dict[str, float | None]]:
+        self, picture: GreyPicture, judged: CameraState, at: datetime
+    ) -> dict[DeskId, dict[str, ZoneReading]]:
         """Good frames count as evidence from the first one after a fault.
 
         No state can come of them before the camera is trusted again: `ENTER_AFTER` and
@@ -198,11 +202,21 @@ class DeskPipeline:
         """
         if judged is not CameraState.OK:
             return {desk: {} for desk in self._desks}
-        readings = self._observer.observe(picture)
+        readings = self._observer.observe(picture, at)
         return {
-            desk: {zone.name: readings[zone] for zone in zones}
+            desk: {zone.name: readings[zone] for zone in zones if zone in readings}
             for desk, zones in self._desks.items()
         }
+
+    def _learn(self, at: datetime) -> None:
+        """What the tracker made of the picture teaches the observer how empty zones look."""
+        lessons = {
+            zone: self._presence[desk].lesson(zone.name)
+            for desk, zones in self._desks.items()
+            for zone in zones
+            if zone.name in self.readings[desk]
+        }
+        self.new_looks += self._observer.learn(lessons, at)
 
     def _collect(self, span: "_CalibrationSpan", picture: GreyPicture, frame: Frame) -> None:
         span.take(picture, frame)

@@ -1,38 +1,29 @@
-"""How full each zone is against its empty reference: background subtraction with compensated gain.
+"""What a picture says of each zone, against how the zone looks when it is empty.
 
-The reference is the median picture of a span in which all zones were empty. Unlike an adaptive
-background model it never absorbs somebody who sits still. Knows nothing of time or of people.
+Each picture is brought into the reference's light and place first. The reference never takes in
+what was not judged to be empty, so that somebody who sits still is not absorbed; the judgement is
+`core`'s.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from edge_agent.core.desk_zones import Zone
-from edge_agent.vision.frames import GreyPicture, Mask, edge_strength
+from edge_agent.core.zone_evidence import Learn
+from edge_agent.core.zone_reading import ZoneReading
+from edge_agent.vision.empty_room import EmptyRoom
+from edge_agent.vision.figures import FigureSorter
+from edge_agent.vision.frames import GreyPicture, Mask
+from edge_agent.vision.light import UNCHANGED, Coefficients, Gradient
+from edge_agent.vision.micro_motion import MicroMotion
 
-# Grey levels in a room as bright as FULL_BRIGHTNESS; in a darker one all differences shrink alike.
-# Sensor noise stays under 5 on the working picture; a grey coat before a grey wall differs by 20
-# to 40.
-CHANGED = 18.0
-# A shadow or a patch of light changes brightness, but softly and seldom by so much. Between the two
-# levels a difference counts only near an edge that was not there.
-SURELY_CHANGED = 50.0
-NEW_EDGE = 60.0
-EDGE_REACH = np.ones((9, 9), np.uint8)  # about a hand's width at the desk
-FULL_BRIGHTNESS = 200.0  # of the brightest twentieth
-LEAST_CONTRAST = 0.25  # below it, noise would pass for change
-
-MIN_GAIN = 0.2  # likewise
-BACKGROUND_SHARE = 0.25  # of the picture outside all zones is enough to tell the light by
-OVEREXPOSED = 250.0
-FIT_ROUNDS = 4
-FIT_PIXELS = 4000  # more do not move the fit
 MAX_REFERENCE_PICTURES = 50  # the median of more is no better and costs memory
-
-Pixels = npt.NDArray[np.float32]
+FOLLOW_EVERY = timedelta(seconds=5)
+NEAR = np.ones((5, 5), np.uint8)  # a shadow on the floor is not the motion of what stands there
+HIDDEN_SHARE = 0.04  # by somebody who belongs elsewhere: enough to hide that a zone is empty
 
 
 class CalibrationError(ValueError):
@@ -44,15 +35,20 @@ class ZoneObserver:
 
     def __init__(self, zones: Sequence[Zone]) -> None:
         self._zones = tuple(zones)
-        self._reference: GreyPicture | None = None
-        self._masks: dict[Zone, Mask] = {}
-        self._sample = np.zeros(0, np.intp)
-        self._contrast = 1.0
+        self._calibrated: set[Zone] = set()
+        self._stored: GreyPicture | None = None
+        self._room: EmptyRoom | None = None
+        self._light: Coefficients = UNCHANGED
+        self._motion: MicroMotion
+        self._sorter: FigureSorter
+        self._seen: GreyPicture | None = None
+        self._changed: Mask | None = None
+        self._followed_at: datetime | None = None
 
     @property
-    def reference(self) -> GreyPicture | None:
-        """The empty picture, or `None` before the first calibration."""
-        return self._reference
+    def is_calibrated(self) -> bool:
+        """Whether it is known of every zone how it looks when it is empty."""
+        return self._stored is not None or len(self._calibrated) == len(self._zones)
 
     def calibrate(self, pictures: Iterable[GreyPicture]) -> None:
         """Take the median of pictures in which every zone is empty as the reference."""
@@ -62,66 +58,89 @@ class ZoneObserver:
             raise CalibrationError("no picture to calibrate with")
         if len({picture.shape for picture in spread}) > 1:
             raise CalibrationError("the pictures differ in size")
-        self.use_reference(np.median(np.stack(spread), axis=0).astype(np.float32))
+        picture = np.median(np.stack(spread), axis=0).astype(np.float32)
+        self._begin(EmptyRoom(picture, self._zones))
+        self._calibrated = set(self._zones)
 
-    def use_reference(self, reference: GreyPicture) -> None:
-        """Go on with a reference from an earlier run."""
-        self._reference = reference
-        self._masks = {zone: _draw(zone, reference.shape) for zone in self._zones}
-        outside = ~np.any(list(self._masks.values()), axis=0)
-        is_enough = outside.mean() >= BACKGROUND_SHARE
-        sample = np.flatnonzero(outside if is_enough else np.ones_like(outside))
-        self._sample = sample[:: max(1, sample.size // FIT_PIXELS)]
-        brightest = float(np.percentile(reference, 95))
-        self._contrast = min(1.0, max(LEAST_CONTRAST, brightest / FULL_BRIGHTNESS))
+    def export_reference(self) -> GreyPicture | None:
+        """What to keep over a restart; `None` before every zone is calibrated."""
+        if self._stored is not None:
+            return self._stored
+        if self._room is None or not self.is_calibrated:
+            return None
+        return self._room.to_layers()
 
-    def observe(self, picture: GreyPicture) -> dict[Zone, float | None]:
-        """For each zone the share of its pixels that changed; `None` if there is no reference."""
-        reference = self._reference
-        if reference is None or picture.shape != reference.shape:
-            return dict.fromkeys(self._zones, None)
-        gain, offset = fit_light(reference.flat[self._sample], picture.flat[self._sample])
-        expected = np.clip(gain * reference + offset, 0, 255)
-        changed = _changed(picture - expected, self._contrast * max(gain, MIN_GAIN))
-        return {zone: float(changed[mask].mean()) for zone, mask in self._masks.items()}
+    def use_reference(self, stored: GreyPicture) -> None:
+        """Go on with what was exported; how it is to be cut the first picture's size will tell."""
+        self._stored = stored
 
+    def observe(self, picture: GreyPicture, at: datetime) -> dict[Zone, ZoneReading]:
+        """What there is to say of each zone; nothing if the reference is of another size."""
+        room = self._room or self._open(picture)
+        if picture.shape != room.reference.picture.shape:
+            self._seen = None
+            return {}
+        self._light = room.light.fit(picture, self._light)
+        seen = room.light.bring_back(picture, self._light)
+        gradient = Gradient.of(seen)
+        moving = self._motion.observe(seen, gradient, at, room.reference.contrast)
+        changed = room.reference.differ(seen, gradient)
+        if room.recall(seen, gradient, changed):
+            changed = room.reference.differ(seen, gradient)
+        self._seen, self._changed = seen, changed
+        return self._read(room, moving, changed, gradient)
 
-def fit_light(reference: Pixels, picture: Pixels) -> tuple[float, float]:
-    """Gain and offset of picture ≈ gain × reference + offset, by trimmed least squares.
+    def learn(self, lessons: Mapping[Zone, Learn], at: datetime) -> bool:
+        """Take in what the picture just observed teaches; whether a zone got another look."""
+        room, seen, changed = self._room, self._seen, self._changed
+        if room is None or seen is None or changed is None:
+            return False
+        taken = [zone for zone, lesson in lessons.items() if lesson is Learn.AT_ONCE]
+        for zone in taken:
+            room.take(seen, self._zones.index(zone))
+        self._calibrated.update(taken)
+        confirmed = {zone for zone, lesson in lessons.items() if lesson is Learn.CONFIRMED}
+        self._calibrated |= confirmed
+        if self._followed_at is None or abs(at - self._followed_at) >= FOLLOW_EVERY:
+            self._followed_at = at
+            empty = [n for n, z in enumerate(self._zones) if lessons.get(z) is Learn.SLOWLY]
+            room.follow(seen, changed, empty)
+        return bool(taken or confirmed)
 
-    Pixels that fit badly (people, things moved) and overexposed ones are left out round by round.
-    """
-    usable = picture < OVEREXPOSED
-    if usable.mean() > BACKGROUND_SHARE:
-        reference, picture = reference[usable], picture[usable]
-    gain = float(np.median(picture)) / max(1.0, float(np.median(reference)))
-    offset = 0.0
-    for _ in range(FIT_ROUNDS):
-        error = np.abs(picture - gain * reference - offset)
-        fits = error <= max(4.0, 2 * float(np.median(error)))
-        x, y = reference[fits], picture[fits]
-        x_mean, y_mean = float(x.mean()), float(y.mean())
-        spread = float(((x - x_mean) ** 2).mean())
-        if spread < 1:  # a background without contrast tells an offset at most
-            return 1.0, y_mean - x_mean
-        gain = float(((x - x_mean) * (y - y_mean)).mean()) / spread
-        offset = y_mean - gain * x_mean
-    return gain, offset
+    def _open(self, picture: GreyPicture) -> EmptyRoom:
+        """The stored room, or as long as there is none the first picture."""
+        room, stored = EmptyRoom(picture, self._zones), self._stored
+        self._stored = None
+        if stored is not None and stored.shape[1] == picture.shape[1]:
+            count, rest = divmod(stored.shape[0], picture.shape[0])
+            if count and not rest:
+                room = EmptyRoom.from_layers(np.split(stored, count), self._zones)
+                self._calibrated = set(self._zones)
+        self._begin(room)
+        return room
 
+    def _begin(self, room: EmptyRoom) -> None:
+        self._room = room
+        self._light = UNCHANGED
+        self._sorter = FigureSorter([place.mask for place in room.places])
+        self._motion = MicroMotion(room.light.sample)
 
-def _changed(difference: GreyPicture, scale: float) -> Mask:
-    """Where somebody or something is; `scale` is the picture's contrast against a bright room's."""
-    size = np.abs(difference)
-    new_edges = (edge_strength(difference) > NEW_EDGE * scale).astype(np.uint8)
-    near_new_edge = cv2.dilate(new_edges, EDGE_REACH).astype(np.bool_)
-    changed: Mask = (size > SURELY_CHANGED * scale) | ((size > CHANGED * scale) & near_new_edge)
-    return changed
-
-
-def _draw(zone: Zone, shape: tuple[int, ...]) -> Mask:
-    """The zone's pixels; at least one, however thin the polygon."""
-    height, width = shape
-    corners = np.array([(x * (width - 1), y * (height - 1)) for x, y in zone.polygon])
-    mask = np.zeros((height, width), np.uint8)
-    cv2.fillPoly(mask, [np.rint(corners).astype(np.int32)], 1)
-    return mask.astype(np.bool_)
+    def _read(
+        self, room: EmptyRoom, moving: Mask, changed: Mask, gradient: Gradient
+    ) -> dict[Zone, ZoneReading]:
+        readings = {}
+        fillings = self._sorter.sort(changed)
+        near = cv2.dilate(changed.view(np.uint8), NEAR).view(np.bool_)
+        for zone, place, filling in zip(self._zones, room.places, fillings, strict=True):
+            is_calibrated = zone in self._calibrated
+            own = changed & place.mask
+            counted = moving & near if is_calibrated else moving
+            readings[zone] = ZoneReading(
+                changed=filling.own,
+                moving=float(counted[place.mask].mean()),
+                outline=room.reference.outline(own, gradient) if filling.own > 0 else 0.0,
+                is_calibrated=is_calibrated,
+                is_hidden=filling.foreign >= HIDDEN_SHARE,
+                figures=filling.figures,
+            )
+        return readings

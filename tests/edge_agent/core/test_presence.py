@@ -1,4 +1,7 @@
-"""Reads as a script: (seconds, reading) go in; (seconds since, state, stay) come out."""
+"""Reads as a script: (seconds, reading) go in; (seconds since, state, stay) come out.
+
+What is gone in a frame went midway between it and the one before.
+"""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -10,6 +13,7 @@ import pytest
 from edge_agent.core.desk_zones import Zone
 from edge_agent.core.presence import PresenceTracker
 from edge_agent.core.statements import Statement
+from edge_agent.core.zone_reading import ZoneReading
 from event_protocol.events import PresenceObserved, PresenceState, ZoneRole
 from event_protocol.names import DeskId
 
@@ -18,7 +22,7 @@ SQUARE = ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0))
 ZONE = Zone("seat", ZoneRole.CITIZEN, SQUARE)
 OCCUPIED, EMPTY, UNKNOWN = PresenceState.OCCUPIED, PresenceState.EMPTY, PresenceState.UNKNOWN
 
-FULL, BETWEEN, NOBODY = 0.4, 0.05, 0.0
+FULL, LITTLE, BETWEEN, NOBODY = 0.4, 0.1, 0.05, 0.0
 Reading = tuple[float, float | None]
 Said = tuple[float, PresenceState, int | None]
 
@@ -45,10 +49,16 @@ def every(step: float, begin: float, end: float, reading: float | None) -> list[
     return [(round(begin + n * step, 3), reading) for n in range(count)]
 
 
+def see(share: float) -> ZoneReading:
+    """Somebody fills so much of the zone; people never keep quite still."""
+    return ZoneReading(changed=share, moving=0.01 if share >= LITTLE else 0.0)
+
+
 def feed(tracker: PresenceTracker, *script: Reading) -> list[Statement]:
     statements: list[Statement] = []
-    for seconds, reading in script:
-        statements += tracker.observe({"seat": reading}, at(seconds))
+    for seconds, share in script:
+        readings = {} if share is None else {"seat": see(share)}
+        statements += tracker.observe(readings, at(seconds))
     return statements
 
 
@@ -68,13 +78,13 @@ def play(*script: Reading) -> list[Said]:
 
 def test_a_stay_begins_and_ends_with_its_first_evidence() -> None:
     said = play(*every(0.1, 0, 10, NOBODY), *every(0.1, 10, 30, FULL), *every(0.1, 30, 40, NOBODY))
-    assert said == [(0, EMPTY, None), (10, OCCUPIED, 1), (30, EMPTY, None)]
+    assert said == [(0, EMPTY, None), (10, OCCUPIED, 1), (29.95, EMPTY, None)]
 
 
 @pytest.mark.parametrize("step", [0.04, 0.2, 1, 4])
 def test_the_frame_rate_does_not_matter(step: float) -> None:
     said = play(*every(step, 0, 8, NOBODY), *every(step, 8, 32, FULL), *every(step, 32, 48, NOBODY))
-    assert said == [(0, EMPTY, None), (8, OCCUPIED, 1), (32, EMPTY, None)]
+    assert said == [(0, EMPTY, None), (8, OCCUPIED, 1), (32 - step / 2, EMPTY, None)]
 
 
 def test_walking_past_and_bending_down_change_nothing() -> None:
@@ -93,7 +103,7 @@ def test_between_the_thresholds_the_present_state_stands() -> None:
     said = play(
         *every(0.1, 0, 5, NOBODY),
         *every(0.1, 5, 10, BETWEEN),
-        *every(0.1, 10, 20, FULL),
+        *every(0.1, 10, 20, LITTLE),
         *every(0.1, 20, 30, BETWEEN),
     )
     assert said == [(0, EMPTY, None), (10, OCCUPIED, 1)]
@@ -127,7 +137,7 @@ def test_an_untrusted_picture_makes_presence_unknown_at_once_and_a_short_one_kee
         (5, OCCUPIED, 1),
         (20, UNKNOWN, 1),
         (60, OCCUPIED, 1),
-        (70, EMPTY, None),
+        (69.95, EMPTY, None),
     ]
 
 
@@ -189,7 +199,9 @@ def test_a_first_frame_alone_is_fully_observed_or_not_at_all() -> None:
 
 def test_confidence_is_the_reading_s_margin() -> None:
     clear = feed(make_tracker(), (0, FULL), (1, FULL))[-1].data
-    close = feed(make_tracker(), (0, 0.06), (1, 0.06))[-1].data
+    moves = {"seat": ZoneReading(0.06, moving=0.01)}
+    tracker = make_tracker()
+    close = [s for n in range(2) for s in tracker.observe(moves, at(n))][-1].data
     gone = feed(make_tracker(), (0, 0.0), (2, 0.03))[-1].data
     unknown = feed(make_tracker(), (0, None))[-1].data
     assert [getattr(d, "confidence") for d in (clear, close, gone, unknown)] == [1, 0.5, 0.75, 0]  # noqa: B009 mypy
@@ -229,7 +241,7 @@ def test_only_citizens_have_stays() -> None:
 
 def test_a_missing_reading_is_not_known() -> None:
     tracker = make_tracker(ZONE, Zone("other", ZoneRole.WAITING, SQUARE))
-    said = [s.data for s in tracker.observe({"seat": FULL}, at(0))]
+    said = [s.data for s in tracker.observe({"seat": see(FULL)}, at(0))]
     assert [(d.zone, d.state) for d in said if isinstance(d, PresenceObserved)] == [
         ("other", UNKNOWN)
     ]
@@ -239,8 +251,8 @@ def test_feedback_belongs_to_the_stay_or_to_one_that_just_ended() -> None:
     tracker = make_tracker()
     assert tracker.stay_at(at(0)) is None
     feed(tracker, *every(1, 0, 20, FULL), *every(1, 20, 30, NOBODY))
-    assert tracker.stay_at(at(200)) == UUID(int=1)
-    assert tracker.stay_at(at(201)) is None
+    assert tracker.stay_at(at(199.5)) == UUID(int=1)
+    assert tracker.stay_at(at(200)) is None
     feed(tracker, *every(1, 30, 40, FULL))
     assert tracker.stay_at(at(40)) == UUID(int=2)
 
@@ -249,7 +261,7 @@ def test_feedback_belongs_to_nobody_when_two_stays_compete() -> None:
     left, right = ZONE, Zone("right", ZoneRole.CITIZEN, SQUARE)
     tracker = make_tracker(left, right)
     for seconds in range(5):
-        tracker.observe({"seat": FULL, "right": FULL}, at(seconds))
+        tracker.observe({"seat": see(FULL), "right": see(FULL)}, at(seconds))
     assert tracker.stay_at(at(5)) is None
     assert tracker.stay_at(at(5), "right") == UUID(int=2)
 
@@ -285,7 +297,7 @@ def test_a_restart_goes_on_with_the_stay_and_does_not_know_the_time_between() ->
     feed(before, *every(1, 0, 20, FULL))
     after = restart(before)
     said = feed(after, *every(1, 40, 60, FULL), *every(1, 60, 70, NOBODY))
-    assert brief(said) == [(19, UNKNOWN, 1), (40, OCCUPIED, 1), (60, EMPTY, None)]
+    assert brief(said) == [(19, UNKNOWN, 1), (40, OCCUPIED, 1), (59.5, EMPTY, None)]
 
 
 def test_a_restart_after_a_long_time_begins_a_new_stay() -> None:
@@ -304,9 +316,9 @@ def test_a_restart_states_what_was_unknown_before_again() -> None:
 def test_a_restart_with_other_zones_keeps_those_that_are_still_there() -> None:
     before = make_tracker(ZONE, Zone("gone", ZoneRole.CITIZEN, SQUARE))
     for seconds in range(5):
-        before.observe({"seat": FULL, "gone": FULL}, at(seconds))
+        before.observe({"seat": see(FULL), "gone": see(FULL)}, at(seconds))
     after = restart(before, Zone("new", ZoneRole.CITIZEN, SQUARE), ZONE)
-    said = after.observe({"seat": FULL, "new": None}, at(6))
+    said = after.observe({"seat": see(FULL)}, at(6))
     assert brief(said) == [(6, UNKNOWN, None), (4, UNKNOWN, 1)]
 
 

@@ -12,8 +12,8 @@ import pytest
 from edge_agent.core.camera_state import LEAVE_FAULT_AFTER
 from edge_agent.core.codes import CardRating
 from edge_agent.core.desk_zones import Zone
-from edge_agent.core.presence import ENTER_AFTER, LEAVE_AFTER
 from edge_agent.core.statements import Statement
+from edge_agent.core.zone_evidence import ENTER_AFTER, LEAVE_AFTER
 from edge_agent.runtime.pipeline import DeskPipeline
 from edge_agent.vision.frames import Frame
 from edge_agent.vision.scene import EMPTY_S, ZONES, draw, truth_at
@@ -91,9 +91,15 @@ def test_the_drawn_room_is_told_as_it_is() -> None:
     assert len({card.session_id for card in cards} - {None}) == 2
 
 
-def test_without_calibration_presence_stays_unknown() -> None:
-    said = play(make_pipeline(), 0, 30, step=1)
-    assert {tuple(presence(said, zone.name)) for zone in ZONES} == {((0, PresenceState.UNKNOWN),)}
+def test_without_calibration_presence_is_unknown_until_somebody_was_seen_to_come_or_go() -> None:
+    said = play(make_pipeline(), 0, 90, step=0.5)
+    for zone in ZONES[:2]:
+        told = presence(said, zone.name)
+        assert told[0] == (0, PresenceState.UNKNOWN)
+        for since, state in told[1:]:
+            is_there = truth_at(SEED, since + 1.5)[zone.name]
+            assert (state == PresenceState.OCCUPIED) is is_there, (zone.name, since)
+        assert len(told) > 1
 
 
 def test_calibrates_on_the_way_when_somebody_vouches_for_the_time() -> None:
@@ -173,7 +179,7 @@ def test_one_camera_may_serve_two_desks_and_a_card_belongs_to_the_nearer() -> No
     pipeline = calibrated(desk_1=(left,), desk_2=ZONES)
     said = play(pipeline, 15, 30)
     assert [s.desk for s in said if isinstance(s, CardRating)] == ["desk-2"]
-    assert pipeline.readings[DeskId("desk-1")]["seat"] == pytest.approx(0, abs=0.03)
+    assert pipeline.readings[DeskId("desk-1")]["seat"].changed == pytest.approx(0, abs=0.03)
     assert {s.desk for s in said if isinstance(s, Statement)} == {"desk-1", "desk-2"}
 
 
