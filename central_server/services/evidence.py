@@ -36,6 +36,7 @@ from event_protocol.names import DeskId, DeviceId
 MAX_REASON_CHARACTERS = 300
 # Pictures that were opened can be played, and wound back, for so long.
 VIEW_LASTS = timedelta(hours=1)
+QUARTER = timedelta(minutes=15)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +122,9 @@ def find_sight(db: Session, flag: FlagRow) -> Sight | None:
         return None
     # A complaint made elsewhere names no box: the one that sees the desk now.
     device = flag.device or evidence.device_of_desk(db, flag.desk)
-    return None if device is None else Sight(device, flag.desk, flag.begin, flag.end)
+    # Feedback says its time only to the quarter of an hour.
+    end = flag.end if flag.feedback_id is None else flag.begin + QUARTER
+    return None if device is None else Sight(device, flag.desk, flag.begin, end)
 
 
 def open_pictures(

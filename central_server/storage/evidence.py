@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import delete, false, func, or_
+from sqlalchemy import and_, delete, false, func, or_
 from sqlmodel import Session, col, select
 
 from central_server.domain.evidence import EvidenceState
@@ -157,7 +157,8 @@ def list_unasked(
 ) -> list[FlagRow]:
     """Open flags of those rules about which nothing was asked yet, and which can be asked about.
 
-    A stay that still goes on is asked about once it has ended.
+    A stay that still goes on is asked about once it has ended; a complaint, once it is known of
+    which stay: nobody is shown a quarter of an hour of others unless an inspector asks for it.
     """
     asked = select(EvidenceRequestRow.flag_id)
     under_way = select(SessionRow.session_id).where(col(SessionRow.ended_at).is_(None))
@@ -167,7 +168,10 @@ def list_unasked(
         FlagRow.state == "open",
         col(FlagRow.desk).is_not(None),
         col(FlagRow.flag_id).not_in(asked),
-        col(FlagRow.session_id).is_(None) | col(FlagRow.session_id).not_in(under_way),
+        or_(
+            col(FlagRow.session_id).not_in(under_way),
+            and_(col(FlagRow.session_id).is_(None), col(FlagRow.feedback_id).is_(None)),
+        ),
     )
     return list(db.exec(query.order_by(col(FlagRow.begin)).limit(limit)))
 

@@ -11,6 +11,7 @@ from nacl.public import PrivateKey
 from sqlalchemy import select as core_select
 from sqlmodel import select
 
+from central_server.domain import evidence as evidence_domain
 from central_server.domain.errors import (
     ConflictError,
     GoneError,
@@ -188,7 +189,13 @@ def test_a_complaint_made_by_phone_is_asked_of_the_box_at_the_desk(server: Serve
         flag.device = flag.session_id = None
         db.add(flag)
     row = ask(server, flag=complaint)
-    assert (row.device, row.begin) == ("device-commune-a", flag.begin - timedelta(seconds=5))
+    # Its time is known to the quarter of an hour.
+    quarter = timedelta(minutes=15)
+    assert (row.device, row.begin, row.end) == (
+        "device-commune-a",
+        flag.begin - evidence_domain.MARGIN,
+        flag.begin + quarter + evidence_domain.MARGIN,
+    )
 
 
 def test_what_can_t_be_had_says_why_and_what_there_is(server: ServerContext, box: Box) -> None:

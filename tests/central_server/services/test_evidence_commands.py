@@ -10,7 +10,7 @@ from central_server.services import evidence, evidence_pages, evidence_uploads
 from central_server.services.context import ServerContext
 from central_server.services.evidence_commands import EvidenceCommands
 from central_server.storage.evidence_tables import EvidenceRequestRow
-from central_server.storage.tables import DeviceRow, SessionRow
+from central_server.storage.tables import DeviceRow, FlagRow, SessionRow
 from central_server.storage.unit_of_work import Database
 from event_protocol.canonical import sha256_hex
 from event_protocol.evidence import EvidenceKind, ReportStatus, SealedKey, Unavailable
@@ -212,10 +212,16 @@ def test_pictures_are_erased_after_their_time_but_never_what_is_held(
 def test_configured_flags_are_asked_about_once_and_after_the_stay(
     any_database: Database, tmp_path: Path
 ) -> None:
-    server = make_server(any_database, tmp_path, automatic=["long_wait", "sequence_gap"])
+    server = make_server(
+        any_database, tmp_path, automatic=["long_wait", "sequence_gap", "complaint"]
+    )
     context = server.context
     with context.database.transaction() as db:
-        for unit in ("commune-b", "commune-c"):  # one still there, one long ago
+        for unit in ("commune-a", "commune-b", "commune-c"):  # nobody knows of which stay
+            complaint = db.get_one(FlagRow, make_id(f"complaint-{unit}"))
+            complaint.session_id = None
+            db.add(complaint)
+        for unit in ("commune-b", "commune-c"):  # still there
             stay = db.get_one(SessionRow, make_id(f"session-{unit}"))
             stay.ended_at = None
             db.add(stay)
