@@ -50,6 +50,7 @@ class VideoFile:
         self.keeps_all = not paced
         self.demand = Demand.ALL_FRAMES
         self.duration_s: float | None = None
+        self._read_until_s = 0.0
 
     def frames(self) -> Iterator[Frame]:
         """Every frame in order; the first one's `captured_at` is `start`.
@@ -71,6 +72,8 @@ class VideoFile:
                 yield Frame(picture, self._start + timedelta(seconds=at_s))
         if first_s is None:
             raise SourceError(f"{self._path}: holds no picture that can be decoded")
+        if self.demand is Demand.KEY_FRAMES:  # the last of them may well be long before the end
+            shown_until_s = max(shown_until_s, self._read_until_s)
         if self.duration_s is not None and shown_until_s < self.duration_s - MISSING_END_S:
             raise DamagedFileError(
                 f"{self._path}: the file is truncated or damaged: it should last "
@@ -127,6 +130,7 @@ class VideoFile:
                 first_s = pts_s if first_s is None else first_s
                 if 0 <= pts_s - first_s <= LONGEST_S:
                     at_s = pts_s - first_s
+            self._read_until_s = at_s
             if self._paced:
                 time.sleep(max(0.0, began + at_s - time.monotonic()))
             yield packet, self._start + timedelta(seconds=at_s)

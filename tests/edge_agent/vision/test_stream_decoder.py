@@ -104,6 +104,13 @@ def test_key_frames_alone_are_shown_once_their_distance_is_known(
     assert [at_s for at_s in shown if at_s >= 1] == [float(s) for s in range(1, 10)]
 
 
+def test_a_film_whose_last_key_frame_is_long_before_its_end_is_not_damaged(
+    record: Recording,
+) -> None:
+    path = record("libx264", (0, 20, 40, 60), 79, preset="ultrafast", forced_idr="1")
+    assert list(show(path, keys_only))[-2:] == [4.0, 6.0]
+
+
 def test_motion_jpeg_is_shown_once_a_second(record: Recording) -> None:
     path = record("mjpeg", range(100))
     shown = show(path, keys_only)
