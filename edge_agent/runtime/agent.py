@@ -187,6 +187,7 @@ class Agent:
             DeskPipeline(camera.name, desks, uuid4),
             partial(make_source, camera, self.now, sink),
             self.feedback.seal_card,
+            lambda: self.feedback.sealing_key,
             outbox,
             self.folder,
             self.now,

@@ -17,9 +17,10 @@ import structlog
 
 from edge_agent.core.codes import CardRating
 from edge_agent.core.statements import Statement
-from edge_agent.delivery.files import write_whole
 from edge_agent.delivery.outbox import Outbox
 from edge_agent.delivery.outbox_database import OutboxError
+from edge_agent.runtime.camera_memory import CameraMemory
+from edge_agent.runtime.fault_pictures import FaultPictures
 from edge_agent.runtime.pipeline import DeskPipeline
 from edge_agent.runtime.sources import empty_seconds
 from edge_agent.settings import CameraSettings
@@ -44,7 +45,7 @@ log = structlog.get_logger(__name__)
 
 
 class CameraWorker:
-    """`seal_card` makes the sealed statement of a rating card; `make_source` opens the camera.
+    """`seal_card` makes the sealed statement of a rating card; `sealing_key` is the server's.
 
     The pipeline is used under a lock: its own thread observes, kiosk and wizard ask.
     """
@@ -55,6 +56,7 @@ class CameraWorker:
         pipeline: DeskPipeline,
         make_source: Callable[[], FrameSource],
         seal_card: Callable[[CardRating], Statement],
+        sealing_key: Callable[[], bytes],
         outbox: Outbox,
         folder: Path,
         now: Callable[[], datetime],
@@ -71,8 +73,8 @@ class CameraWorker:
         self._outbox = outbox
         self._now = now
         self._empty = empty_seconds(settings)
-        self._reference_file = folder / f"reference-{settings.name}.png"
-        self._save_reference_at: datetime | None = None
+        self._memory = CameraMemory(folder, settings.name, pipeline)
+        self._faults = FaultPictures(folder, settings.name, sealing_key)
         self._lock = threading.Lock()
         self._held: list[Statement] = []
         self._max_held = max_held
@@ -192,6 +194,7 @@ class CameraWorker:
                 said += self._pipeline.camera_lost(self._lost_since, self._now())
             if said or self._held:
                 self._store(said)
+            self._keep_fault_pictures(said, None)
 
     def _take(self, frame: Frame) -> None:
         began = time.perf_counter()
@@ -201,8 +204,8 @@ class CameraWorker:
             if said or self._is_snapshot_due(frame.captured_at):
                 self._snapshot_at = frame.captured_at
                 self._store(said)
-            if self._save_reference_at is not None and frame.captured_at >= self._save_reference_at:
-                self._save_reference()
+            self._keep_fault_pictures(said, frame)
+            self._memory.save_when_due(frame.captured_at)
         self._frame_times.append(time.monotonic())
         self._analysis_ms = round(1000 * (time.perf_counter() - began), 1)
 
@@ -232,6 +235,19 @@ class CameraWorker:
         else:
             self._held.clear()
 
+    def _keep_fault_pictures(self, said: list[Statement | CardRating], frame: Frame | None) -> None:
+        """Of a new alarm, once for all desks; later, a good frame may be the one before."""
+        if frame is not None and self._pipeline.is_camera_good:
+            self._faults.note_good(frame)
+        stated = (s for s in said if isinstance(s, Statement))
+        alarms = {
+            (data.state, s.at)
+            for s in stated
+            if isinstance(data := s.data, CameraObserved) and data.state is not CameraState.OK
+        }
+        for state, at in alarms:
+            self._faults.keep(state, at, frame)
+
     def _note(self, statement: Statement) -> None:
         if isinstance(statement.data, CameraObserved):
             self.state = statement.data.state
@@ -250,8 +266,8 @@ class CameraWorker:
         try:
             if stored is not None:
                 self._pipeline.restore(json.loads(stored))
-            if self._reference_file.exists() and self._empty is None:
-                self._pipeline.import_reference(self._reference_file.read_bytes())
+            if self._empty is None:
+                self._memory.restore()
         except (ValueError, OSError, CalibrationError) as error:
             log.warning("camera_begins_anew", camera=self.settings.name, reason=str(error))
 
@@ -262,14 +278,4 @@ class CameraWorker:
 
     def _calibrate_from(self, begin: datetime, span: timedelta) -> None:
         self._pipeline.calibrate_between(begin, begin + span)
-        self._save_reference_at = begin + span
-
-    def _save_reference(self) -> None:
-        self._save_reference_at = None
-        reference = self._pipeline.export_reference()
-        if reference is None:
-            return
-        try:
-            write_whole(self._reference_file, reference)
-        except OSError as error:
-            log.error("reference_not_saved", camera=self.settings.name, reason=error.strerror)
+        self._memory.expect_reference(begin + span)

@@ -74,7 +74,8 @@ def make_worker(
     settings = CameraSettings(name="room", source="scene:7", desks=(DeskSettings(desk=DESK),))
     pipeline = DeskPipeline("room", {DeskId(DESK): scene.ZONES}, uuid4)
     return CameraWorker(
-        *(settings, pipeline, lambda: room, feedback.seal_card, outbox, folder, lambda: START),
+        *(settings, pipeline, lambda: room, feedback.seal_card, lambda: feedback.sealing_key),
+        *(outbox, folder, lambda: START),
         max_held=max_held,
     )
 
