@@ -15,7 +15,7 @@ import numpy as np
 from edge_agent.core.camera_state import OK, Judgement
 from edge_agent.vision.frames import Image
 from edge_agent.vision.liveness import Liveness
-from edge_agent.vision.view import View
+from edge_agent.vision.view import View, quantile
 from edge_agent.vision.view_comparison import BlockMask, Comparison, compare
 from edge_agent.vision.view_memory import ViewMemory
 from edge_agent.vision.view_shift import Shift, find_shift
@@ -28,11 +28,11 @@ DARK_BELOW = 30.0
 # focus. At the strongest half per cent of the smoothed gradients noise of 20 grey levels reaches
 # 10, the emptiest car park in a fifth of its light 16, rooms 60 and more.
 EDGE_BELOW = 14.0
-EDGE_PERCENTILE = 99.5
+EDGE_QUANTILE = 0.995
 
 # Shares of the picture. What covers stands so near that it is out of focus; of a person who fills
 # 57 % of the picture half is smooth coat, of one who fills 40 % a third.
-COVERED_FROM = 0.26  # soft blocks, of which a cover of 40 % has 30 and more
+COVERED_FROM = 0.22  # soft blocks; a cover of 40 % hides as many, be it white before a white wall
 SOFT_OF_HIDDEN = 0.7
 LOST_OF_TOLD = 0.6  # of the structure there: the sun on a wall takes none away
 LEAST_TOLD = 4  # blocks
@@ -45,6 +45,9 @@ NEIGHBOURS = np.ones((3, 3), np.uint8)
 # Of the blocks that have structure to lose; a cover of 80 % leaves as many as it does not cover, a
 # roll of the camera by four degrees those in its middle.
 LEAST_INTACT = 0.12
+# A view that has structure in few places, as an empty yard, must be hidden by brightness as well.
+RICH_VIEW = 0.3
+POOR_VIEW_HIDDEN = 0.5
 SATURATED = 245.0
 GLARE_SHARE = 0.5  # of what is hidden
 
@@ -57,6 +60,7 @@ LEAST_CONTRAST = 0.3  # and so much of its spread
 # pixels of 640 by 0.7.
 SEEK_SHIFT_BELOW = 0.9
 SEEK_SHIFT_EVERY = timedelta(seconds=0.9)  # it costs a millisecond
+FOLLOW_EVERY = timedelta(seconds=5)  # a view that wanders, before it is amiss
 MOVED_FROM = 0.0125  # share of the width: 8 pixels of 640
 # A view that nobody calibrated may have been learned while somebody stood before the camera.
 LEARN_ANEW_AFTER = timedelta(minutes=10)
@@ -87,7 +91,7 @@ class CameraTrust:
         return self._liveness.still_since
 
     def _judge_sight(self, view: View, colours: Callable[[], Image], at: datetime) -> Judgement:
-        if float(np.percentile(view.coarse[::2, ::2], 95)) < DARK_BELOW:
+        if quantile(view.coarse[::2, ::2], 0.95) < DARK_BELOW:
             return Judgement(CameraState.DARK)
         reference = self.memory.view
         if reference is None:
@@ -98,7 +102,8 @@ class CameraTrust:
         moved = self._judge_shift(reference, view, found, at)
         if moved is not None:
             return moved
-        if found.intact_share < LEAST_INTACT:
+        is_rich = float(found.told.mean()) >= RICH_VIEW or found.hidden_share >= POOR_VIEW_HIDDEN
+        if is_rich and found.intact_share < LEAST_INTACT:
             return _judge_lost_view(reference, view, found)
         if _is_defocused(found):
             return Judgement(CameraState.DEFOCUSED)
@@ -107,12 +112,10 @@ class CameraTrust:
     def _judge_shift(
         self, reference: View, view: View, found: Comparison, at: datetime
     ) -> Judgement | None:
-        """Looked for only where something is amiss, and not at every picture."""
-        if found.typical_correlation >= SEEK_SHIFT_BELOW:
-            self._shift, self._sought_at = None, None
-            return None
-        last = self._sought_at
-        if last is None or not timedelta() <= at - last < SEEK_SHIFT_EVERY:
+        """Looked for where something is amiss, else seldom, and not at every picture."""
+        is_amiss = found.typical_correlation < SEEK_SHIFT_BELOW
+        wait, last = SEEK_SHIFT_EVERY if is_amiss else FOLLOW_EVERY, self._sought_at
+        if last is None or not timedelta() <= at - last < wait:
             self._shift, self._sought_at = find_shift(reference, view), at
         if self._shift is None:
             return None
@@ -172,7 +175,7 @@ def is_blank(view: View) -> bool:
     smooth = cv2.GaussianBlur(view.coarse, (0, 0), 1.5)
     across, down = cv2.spatialGradient(smooth)
     strength = cv2.magnitude(across.astype(np.float32), down.astype(np.float32))
-    return float(np.percentile(strength[::2, ::2], EDGE_PERCENTILE)) < EDGE_BELOW
+    return quantile(np.asarray(strength)[::2, ::2], EDGE_QUANTILE) < EDGE_BELOW
 
 
 def _judge_lost_view(reference: View, view: View, found: Comparison) -> Judgement:

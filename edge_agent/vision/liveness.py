@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 import cv2
 import numpy as np
 
-from edge_agent.vision.view import Blocks, View
+from edge_agent.vision.view import Blocks, View, quantile
 from edge_agent.vision.view_comparison import BlockMask
 
 LOOK_EVERY = timedelta(seconds=0.9)  # in which even a person who sits still moves a little
@@ -84,7 +84,7 @@ class Liveness:
             self._begin(view, at)
         elif at - looked_at >= LOOK_EVERY:
             difference = view.mean(cv2.absdiff(view.coarse, last.coarse))
-            quiet = float(np.quantile(difference, QUIETEST))
+            quiet = quantile(difference, QUIETEST)
             moved = difference > MOVED_ABOVE_NOISE * quiet + MOVED_LEVELS
             self._moved = [*self._moved, (looked_at, moved)][-REMEMBERED:]
             changed = view.mean(np.asarray(cv2.absdiff(view.fine, last.fine) > CHANGED))
@@ -106,7 +106,7 @@ class Liveness:
             self._come_alive(at)
 
     def _is_refresh(self, difference: Blocks) -> bool:
-        is_faint = float(np.quantile(difference, 0.9)) < REFRESHED_BELOW
+        is_faint = quantile(difference, 0.9) < REFRESHED_BELOW
         return is_faint and self._since_refresh > LOOKS_BETWEEN_REFRESHES
 
     def _come_alive(self, at: datetime) -> None:

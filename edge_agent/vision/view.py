@@ -15,7 +15,7 @@ from edge_agent.vision.frames import GreyImage
 WIDTH = 320  # pixels of the fine picture; the coarse one is half as wide
 MAX_HEIGHT = 4 * WIDTH  # of a picture that no camera sends
 COLUMNS = 16  # blocks across: a head at the desk is about two of them wide
-SMOOTHEST = 12  # one block in so many shows nothing but noise
+SMOOTHEST = 1 / 12  # of the blocks show nothing but noise
 
 Field = npt.NDArray[np.float32]
 Blocks = npt.NDArray[np.float32]
@@ -58,13 +58,14 @@ class View:
 
         The lesser of both in the smoothest blocks: a bag's coarse pattern is no noise.
         """
-        return min(of_smoothest(self.energy), of_smoothest(self.detail))
+        return min(quantile(self.energy, SMOOTHEST), quantile(self.detail, SMOOTHEST))
 
     @cached_property
     def sharpness(self) -> Blocks:
         """Fine against coarse structure, noise left out; contrast does not change it."""
-        detail = np.maximum(self.detail - of_smoothest(self.detail), 0)
-        return _field(detail / np.maximum(self.energy - of_smoothest(self.energy), 1))
+        detail = np.maximum(self.detail - quantile(self.detail, SMOOTHEST), 0)
+        energy = np.maximum(self.energy - quantile(self.energy, SMOOTHEST), 1)
+        return _field(detail / energy)
 
     @cached_property
     def strength(self) -> Field:
@@ -85,9 +86,9 @@ def to_fine(grey: GreyImage) -> GreyImage:
     return _bytes(cv2.resize(grey, size, interpolation=way))
 
 
-def of_smoothest(values: Blocks) -> float:
-    """The value that one block in `SMOOTHEST` stays below."""
-    place = values.size // SMOOTHEST
+def quantile(values: npt.NDArray[np.generic], share: float) -> float:
+    """The value that this share of the others stays below; NumPy's own takes five times as long."""
+    place = min(values.size - 1, int(share * values.size))
     return float(np.partition(values, place, axis=None)[place])
 
 

@@ -5,12 +5,13 @@ without structure of their own can be told by brightness only, measured against 
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from edge_agent.vision.view import Blocks, Field, View
+from edge_agent.vision.view import Blocks, Field, View, quantile
 
 BlockMask = npt.NDArray[np.bool_]
 
@@ -33,43 +34,71 @@ LEAST_TELLING = 10
 # Against the reference's: noise, compression and light leave 0.9 to 1.7, a blur of 1.5 pixels of
 # 640 leaves 0.35, one of 2.5 pixels 0.15.
 SOFT = 0.3
-LEAST = np.float32(1e-3)  # instead of nothing in a denominator
+LEAST = np.float32(1e-6)  # instead of nothing in a denominator
 LEAST_DETAIL = 1.0  # grey levels squared: the rounding of a picture without noise
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Masks over the blocks. `told` = `kept` + `lost`; `hidden` ⊇ `lost`."""
+    """Masks over the blocks. `told` = `kept` + `lost`; `hidden` holds `lost`."""
 
+    reference: View
+    view: View
     correlation: Blocks
     told: BlockMask
     kept: BlockMask
     lost: BlockMask
     hidden: BlockMask
-    soft: BlockMask  # as smooth as what is out of focus
-    soft_before: BlockMask  # likewise in the reference
-    sharpness: float | None  # against the reference's; `None` if too little is kept
 
     @property
     def hidden_share(self) -> float:
         """Of the picture."""
         return float(self.hidden.mean())
 
-    @property
+    @cached_property
     def intact_share(self) -> float:
         """Of the blocks that have structure to lose, those that have it just where it was.
 
         1 if there are too few to tell.
         """
-        if self.told.sum() < LEAST_TELLING:
+        count = int(self.told.sum())
+        if count < LEAST_TELLING:
             return 1.0
-        intact = self.told & (self.correlation > INTACT)
-        return float(intact.sum() / self.told.sum())
+        return int((self.told & (self.correlation > INTACT)).sum()) / count
 
-    @property
+    @cached_property
     def typical_correlation(self) -> float:
         """Of the median block; 1 if nothing can be told."""
-        return float(np.median(self.correlation[self.told])) if self.told.any() else 1.0
+        return quantile(self.correlation[self.told], 0.5) if self.told.any() else 1.0
+
+    @cached_property
+    def soft(self) -> BlockMask:
+        """Where the picture is as smooth as what is out of focus."""
+        return self._is_soft(self.view)
+
+    @cached_property
+    def soft_before(self) -> BlockMask:
+        """Where the reference is."""
+        return self._is_soft(self.reference)
+
+    @cached_property
+    def sharpness(self) -> float | None:
+        """Of what is kept, against the reference's; `None` if that is too little."""
+        telling = self.kept & (self.reference.energy > SHARP_STRUCTURE)
+        if telling.sum() < LEAST_TELLING:
+            telling = self.kept
+        if telling.sum() < LEAST_TELLING:
+            return None
+        before = np.maximum(self.reference.sharpness[telling], LEAST)
+        return quantile(self.view.sharpness[telling] / before, 0.5)
+
+    def _is_soft(self, view: View) -> BlockMask:
+        """Nothing fine is to be seen there, though the reference is sharp."""
+        structured = self.reference.energy > SHARP_STRUCTURE
+        sharp = self.reference.sharpness[structured]
+        usual = quantile(sharp, 0.5) if sharp.size else 0.0
+        is_smooth = view.detail <= 2 * max(LEAST_DETAIL, view.noise)
+        return np.asarray(is_smooth | (view.sharpness < SOFT * usual))
 
 
 def compare(reference: View, view: View) -> Comparison:
@@ -82,16 +111,7 @@ def compare(reference: View, view: View) -> Comparison:
     kept = told & (correlation > KEPT_CORRELATION) & (contrast > KEPT_CONTRAST * light)
     lost = told & ~kept
     hidden = lost | (~told & _is_otherwise_bright(reference, view, kept))
-    return Comparison(
-        correlation,
-        told,
-        kept,
-        lost,
-        hidden,
-        _soft(reference, view),
-        _soft(reference, reference),
-        _sharpness(reference, view, kept),
-    )
+    return Comparison(reference, view, correlation, told, kept, lost, hidden)
 
 
 def correlate(across: Field, down: Field, energy: Blocks, view: View) -> tuple[Blocks, Blocks]:
@@ -119,23 +139,3 @@ def _is_otherwise_bright(reference: View, view: View, kept: BlockMask) -> BlockM
     expected = np.clip(np.where(near > 1e-3, gain, 1) * reference.brightness, 0, 255)
     differs: BlockMask = np.abs(view.brightness - expected) > OTHER_BRIGHTNESS
     return differs
-
-
-def _soft(reference: View, view: View) -> BlockMask:
-    """Where nothing fine is to be seen, though the reference is sharp."""
-    structured = reference.energy > SHARP_STRUCTURE
-    usual = float(np.median(reference.sharpness[structured])) if structured.any() else 0.0
-    is_smooth = view.detail <= 2 * max(LEAST_DETAIL, view.noise)
-    soft: BlockMask = is_smooth | (view.sharpness < SOFT * usual)
-    return soft
-
-
-def _sharpness(reference: View, view: View, kept: BlockMask) -> float | None:
-    telling = kept & (reference.energy > SHARP_STRUCTURE)
-    if telling.sum() < LEAST_TELLING:
-        telling = kept
-    if telling.sum() < LEAST_TELLING:
-        return None
-    return float(
-        np.median(view.sharpness[telling] / np.maximum(reference.sharpness[telling], 1e-6))
-    )
