@@ -1,6 +1,7 @@
 """A real server with its broker, and real agents paired with it: what the end-to-end tests run."""
 
 import json
+import re
 import sqlite3
 import subprocess
 import sys
@@ -12,11 +13,17 @@ from typing import Any, Self
 import httpx
 import psutil
 import yaml
+from playwright.sync_api import Page, expect
 
 from central_server.domain.permissions import Role
 from central_server.main import build
 from central_server.services import accounts, broker_accounts, enrolment, registry
-from central_server.settings import BrokerSettings, ServerSettings, WebSettings
+from central_server.settings import (
+    BrokerSettings,
+    EvidenceSettings,
+    ServerSettings,
+    WebSettings,
+)
 from central_server.storage import schema
 from tests.processes.edge_agent import DESK, DEVICE, REPOSITORY, EdgeAgent
 from tests.processes.mosquitto import Mosquitto
@@ -117,6 +124,18 @@ class Province(Program):
         items: list[dict[str, Any]] = answer.json()["items"]
         return items
 
+    def complain_by_phone(self) -> str:
+        """Press the worst face, then say why; the receipt's code."""
+        with httpx.Client(base_url=self.url, follow_redirects=True, timeout=20) as phone:
+            faces = phone.get(f"/r/{DESK}").text
+            thanks = phone.post(f"/r/{DESK}", data={"form": _form_of(faces), "rating": "1"}).text
+            more = {"form": _form_of(thanks), "reason": "asked_for_money"}
+            answer = phone.post("/r", data=more)
+        assert answer.status_code == 200, answer.text
+        code = re.search(r'<output id="code">([^<]+)<', answer.text)
+        assert code is not None, answer.text
+        return code[1]
+
     def rows(self, statement: str) -> list[tuple[Any, ...]]:
         """Straight from the server's SQLite file."""
         file = self.settings.directory / "server.sqlite"
@@ -131,7 +150,8 @@ class Province(Program):
         return ServerSettings(
             directory=self.folder / "server",
             rules_file=rules_file,
-            web=WebSettings(port=self.port, public_url=self.url),
+            web=WebSettings(port=self.port, public_url=self.url, internal_url=self.url),
+            evidence=EvidenceSettings(reserve_mb=0),
             broker=BrokerSettings(port=self.broker_port, embedded=self.mosquitto is None),
         )
 
@@ -160,6 +180,23 @@ class Province(Program):
             return httpx.get(f"{self.url}/readyz", timeout=5).status_code == 200
         except httpx.HTTPError:
             return False
+
+
+def _form_of(page: str) -> str:
+    # In the main part: the switches above it carry the form on, too.
+    found = re.search(r'name="form" value="([^"]+)"', page.partition("<main>")[2])
+    assert found is not None, page
+    return found[1]
+
+
+def open_as_lead(page: Page, province: Province) -> None:
+    """Logs in; the page with the flags."""
+    page.goto(f"{province.url}/login?lang=en")
+    page.get_by_role("textbox").first.fill("lead")
+    page.locator("input[type=password]").fill(PASSWORD)
+    page.locator("input[type=password]").press("Enter")
+    page.wait_for_url("**/flags*")
+    expect(page.locator("main")).to_contain_text("Flags")
 
 
 def _make_mosquitto(folder: Path) -> Mosquitto:

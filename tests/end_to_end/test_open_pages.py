@@ -1,6 +1,5 @@
 """What open pages show without reload: a session, a complaint, a tap made without a network."""
 
-import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -8,7 +7,7 @@ import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.end_to_end.province import BROKERS, PASSWORD, DeskAgent, Province
+from tests.end_to_end.province import BROKERS, DeskAgent, Province, open_as_lead
 from tests.processes.browser import open_page
 from tests.processes.cable import Cable
 from tests.processes.edge_agent import DESK
@@ -43,25 +42,15 @@ def desk(
             yield Desk(province, agent, cable)
 
 
-def open_flags(page: Page, province: Province) -> None:
-    """The inspector's open page."""
-    page.goto(f"{province.url}/login?lang=en")
-    page.get_by_role("textbox").first.fill("lead")
-    page.locator("input[type=password]").fill(PASSWORD)
-    page.locator("input[type=password]").press("Enter")
-    page.wait_for_url("**/flags*")
-    expect(page.locator("main")).to_contain_text("Flags")
-
-
 def complaints_on(page: Page) -> int:
     return page.locator("tr.flag").count()
 
 
 def test_a_complaint_by_phone_appears_on_an_open_page(desk: Desk) -> None:
     with open_page() as page:
-        open_flags(page, desk.province)
+        open_as_lead(page, desk.province)
         before = complaints_on(page)
-        receipt = complain_by_phone(desk.province)
+        receipt = desk.province.complain_by_phone()
         expect(page.locator("tr.flag")).to_have_count(before + 1, timeout=SEEN_WITHIN_MS)
         grave = page.locator("tr.flag", has_text="Critical")
         expect(grave).to_have_count(1, timeout=SEEN_WITHIN_MS)
@@ -71,29 +60,9 @@ def test_a_complaint_by_phone_appears_on_an_open_page(desk: Desk) -> None:
         expect(page.locator("main")).to_contain_text("The inspection team has your complaint")
 
 
-def complain_by_phone(province: Province) -> str:
-    """Press the worst face, then say why; the receipt's code."""
-    with httpx.Client(base_url=province.url, follow_redirects=True, timeout=20) as phone:
-        faces = phone.get(f"/r/{DESK}").text
-        thanks = phone.post(f"/r/{DESK}", data={"form": form_of(faces), "rating": "1"}).text
-        more = {"form": form_of(thanks), "reason": "asked_for_money"}
-        answer = phone.post("/r", data=more)
-    assert answer.status_code == 200, answer.text
-    code = re.search(r'<output id="code">([^<]+)<', answer.text)
-    assert code is not None, answer.text
-    return code[1]
-
-
-def form_of(page: str) -> str:
-    # In the main part: the switches above it carry the form on, too.
-    found = re.search(r'name="form" value="([^"]+)"', page.partition("<main>")[2])
-    assert found is not None, page
-    return found[1]
-
-
 def test_a_tap_without_a_network_is_a_flag_once_it_is_back(desk: Desk) -> None:
     with open_page() as page:
-        open_flags(page, desk.province)
+        open_as_lead(page, desk.province)
         before = complaints_on(page)
         desk.cable.cut()
         desk.agent.tap(1)
@@ -152,6 +121,6 @@ def test_a_drawn_citizen_is_a_session_on_a_page(desk: Desk) -> None:
     assert session["desk"] == DESK
     assert session["state"] in {"serving", "ended"}
     with open_page() as page:
-        open_flags(page, desk.province)
+        open_as_lead(page, desk.province)
         page.goto(f"{desk.province.url}/sessions?lang=en")
         expect(page.locator(f"a[href*='{session['session_id']}']").first).to_be_visible()
