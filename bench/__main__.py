@@ -8,7 +8,7 @@ from pathlib import Path
 import structlog
 from rich.console import Console
 
-from bench import edge, latency, programs, rates, tamper
+from bench import edge, latency, presence, programs, rates, tamper
 from bench.report import Figure, print_table, store
 from bench.soak import soak
 from central_server.main import read_clock
@@ -17,6 +17,7 @@ RESULTS = Path(__file__).resolve().parent / "results"
 PARTS = {
     "both programs": programs.measure,
     "one camera": edge.measure,
+    "presence": presence.measure,
     "trust in the picture": tamper.measure,
     "the intake's rates": rates.measure,
     "event to visible flag": latency.measure,
