@@ -82,6 +82,10 @@ def test_the_database_by_file(tmp_path: Path) -> None:
             "broker:\n  embedded: true\n  tls: true\n",
             "server.yaml:3: broker.tls: Value error, the embedded broker speaks no TLS",
         ),
+        (
+            "evidence:\n  automatic: [long_wait, late]\n",
+            "server.yaml:2: evidence.automatic: Value error, no such rule: late",
+        ),
         ("- web\n", "server.yaml:1: names and values are expected"),
         ("web: \x07\n", "server.yaml:1: not YAML"),
     ],
