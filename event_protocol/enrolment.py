@@ -20,13 +20,17 @@ class EnrolmentRequest(WireModel):
 
 
 class BrokerAccess(WireModel):
-    """Where and as whom the device reaches the broker; loopback alone may go without TLS."""
+    """Where and as whom the device reaches the broker; loopback alone may go without TLS.
+
+    `authority` (PEM) signed the broker's certificate; absent: one that the system trusts.
+    """
 
     host: str = Field(max_length=253)
     port: int = Field(ge=1, le=65535)
     username: DeviceName
     password: str = Field(max_length=128)
     tls: bool
+    authority: str | None = Field(default=None, max_length=65_536)
 
 
 class Enrolment(WireModel):

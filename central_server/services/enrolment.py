@@ -103,6 +103,7 @@ def _access(context: ServerContext, device: DeviceId, password: str) -> BrokerAc
         username=device,
         password=password,
         tls=broker.tls,
+        authority=broker.ca_file.read_text() if broker.tls and broker.ca_file else None,
     )
 
 

@@ -5,6 +5,7 @@ What has no receipt is said again. Nothing is kept on disk: the seed gives the s
 """
 
 import math
+import ssl
 import threading
 import time
 from collections import deque
@@ -203,7 +204,7 @@ class DeviceConnection:
         )
         client.username_pw_set(broker.username, broker.password)
         if broker.tls:
-            client.tls_set()
+            client.tls_set_context(ssl.create_default_context(cadata=broker.authority))
         client.max_inflight_messages_set(0)  # the window is ours, as in the agent
         client.will_set(self._topic(Channel.STATUS), self._status(Link.OFFLINE), qos=1, retain=True)
         client.on_connect = self._on_connect

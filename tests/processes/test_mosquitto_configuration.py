@@ -3,19 +3,15 @@
 import subprocess
 import threading
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import paho.mqtt.client as mqtt
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from paho.mqtt.enums import CallbackAPIVersion
 
 from event_protocol.names import DeviceId
 from event_protocol.topics import Channel, may_publish, may_subscribe, topic_of
+from tests.processes.certificates import make_certificate
 from tests.processes.mosquitto import DAEMON
 from tests.processes.ports import free_port, is_listening, wait_until
 from tests.processes.program import Program
@@ -23,33 +19,6 @@ from tests.processes.program import Program
 BOX, OTHER, SERVER = DeviceId("desk-box-01"), DeviceId("desk-box-02"), "central-server"
 PASSWORD = "only-for-this-test"
 TOPICS = [topic_of(device, channel) for device in (BOX, OTHER) for channel in Channel]
-
-
-def make_certificate(folder: Path) -> None:
-    """A key and a certificate for localhost that signs itself, for as long as the test may run."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    begin = datetime(2020, 1, 1, tzinfo=UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(begin)
-        .not_valid_after(begin + timedelta(days=36_500))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    (folder / "certificate").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    (folder / "key").write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-    )
 
 
 @pytest.fixture(scope="module")

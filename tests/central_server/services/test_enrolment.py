@@ -33,6 +33,21 @@ def request(code: str) -> EnrolmentRequest:
     return EnrolmentRequest(code=code, public_key=PUBLIC_KEY, agent_version="1")
 
 
+def test_a_device_is_told_whose_certificate_the_broker_has(
+    database: Database, tmp_path: Path
+) -> None:
+    register_device(database)
+    (tmp_path / "ca.pem").write_text("-----BEGIN CERTIFICATE-----\n")
+    broker = {"host": "broker", "device_host": "mqtt.example", "tls": True}
+    for ca_file, authority in (
+        (tmp_path / "ca.pem", "-----BEGIN CERTIFICATE-----\n"),
+        (None, None),
+    ):
+        context = make_context(database, tmp_path, broker={**broker, "ca_file": ca_file})
+        access = enrolment.enrol(context, request(enrolment.make_code(context, "device-a"))).broker
+        assert (access.host, access.tls, access.authority) == ("mqtt.example", True, authority)
+
+
 def test_a_code_becomes_keys_and_access(context: ServerContext, clock: Clock) -> None:
     code = enrolment.make_code(context, "device-a")
     answer = enrolment.enrol(context, request(f" {code.lower()} "))
