@@ -138,11 +138,12 @@ def _follow_camera(desk: Desk, frame: Frame, name: str, camera: Camera, at: date
     for rule in _CAMERA_RULES:
         key = f"{rule}:{name}"
         state = camera.state.value
-        details = {"camera": name, "states": [state]}
+        details = {"camera": name, "states": [state], **camera.told}
         began = Condition(rule, camera.since, camera.sequence, None, details)
         condition = desk.conditions.get(key, began)
-        if rule == fault and state not in condition.details["states"]:
-            condition.details = {"camera": name, "states": [*condition.details["states"], state]}
+        states = condition.details["states"]
+        if rule == fault and state not in states:
+            condition.details = {**condition.details, **camera.told, "states": [*states, state]}
             if condition.flag is not None:
                 condition.flag.facts.update(condition.details)
                 frame.changes.add_flag(condition.flag)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from typing import Any
 
 from central_server.domain.calendars import Calendar
 from central_server.domain.flags import Condition, Flag, Place
@@ -18,6 +19,7 @@ class Camera:
     state: CameraState
     since: datetime
     sequence: int  # of the statement
+    told: dict[str, Any] = field(default_factory=dict)  # what more was said, as a flag's facts
 
 
 @dataclass(slots=True)

@@ -3,7 +3,9 @@
 Pure fold: the same statements in the same order give the same result, however they were batched.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
 from central_server.domain import conditions, sessions
@@ -64,6 +66,7 @@ def observe_camera(
     since: datetime,
     at: datetime,
     sequence: int,
+    told: dict[str, Any],
 ) -> None:
     """A picture in doubt makes the desk unknown at once; what its zones say next is known again."""
     since = min(max(since, at - OLDEST_SINCE), at)
@@ -71,8 +74,18 @@ def observe_camera(
     if state is not CameraState.OK:
         _lose_sight(desk, frame, since)
     count_until(desk, frame, at)
-    desk.cameras[name] = Camera(state, since, sequence)
+    desk.cameras[name] = Camera(state, since, sequence, told)
     conditions.watch(desk, frame, moved_at=since, at=at, sequence=sequence)
+
+
+def read_fault(data: Mapping[str, Any]) -> dict[str, Any]:
+    """What `camera.observed` says besides the state, by the names of a flag's facts."""
+    shift = data.get("shift")
+    told = {
+        "fault_detail": data.get("detail"),
+        "shift_px": shift and [shift["right"], shift["down"]],
+    }
+    return {name: value for name, value in told.items() if value is not None}
 
 
 def interrupt(desk: Desk, frame: Frame, at: datetime, *, distrusted: bool = False) -> None:

@@ -267,6 +267,7 @@ class StreamFold:
                 since=datetime.fromisoformat(data["since"]),
                 at=at,
                 sequence=event.sequence,
+                told=desks.read_fault(data),
             )
 
     def _note_slip(self, event: StreamEvent, body: Mapping[str, Any], at: datetime) -> None:

@@ -117,11 +117,11 @@ class Story:
         return self.zone(at, "empty", zone=zone)
 
     def camera(
-        self, at: float, state: str, since: float | None = None, name: str = "cam"
+        self, at: float, state: str, since: float | None = None, name: str = "cam", **more: Any
     ) -> "Story":
-        """`camera.observed`."""
+        """`camera.observed`; `more`: its detail and shift."""
         since_text = format_time(minute(at if since is None else since))
-        data = {"camera": name, "state": state, "since": since_text}
+        data = {"camera": name, "state": state, "since": since_text, **more}
         return self.say(at, "camera.observed", data)
 
     def starts(self, at: float) -> "Story":

@@ -132,6 +132,16 @@ def test_one_kind_of_tampering_after_another_is_one_flag() -> None:
     assert flag.facts["states"] == ["covered", "defocused", "moved"]
 
 
+def test_a_flag_says_how_the_camera_was_moved_and_covered() -> None:
+    story = desk().camera(20, "moved", shift={"right": 78, "down": -40}).zone(24, "unknown")
+    flag = both_ways(story).only_flag("camera_tampered")
+    assert flag.facts["shift_px"] == [78, -40]
+    assert "fault_detail" not in flag.facts
+    flag = both_ways(story.camera(26, "covered", detail="partly")).only_flag("camera_tampered")
+    assert flag.facts["states"] == ["moved", "covered"]
+    assert (flag.facts["fault_detail"], flag.facts["shift_px"]) == ("partly", [78, -40])
+
+
 def test_a_dark_room_at_night_is_no_fault() -> None:
     story = desk().camera(12 * 60, "dark").camera(24 * 60 - 5, "ok")
     assert both_ways(story).rules_broken() == []
