@@ -18,7 +18,7 @@ from edge_agent.vision.liveness import Liveness
 from edge_agent.vision.view import View, quantile
 from edge_agent.vision.view_comparison import BlockMask, Comparison, compare
 from edge_agent.vision.view_memory import ViewMemory
-from edge_agent.vision.view_shift import Shift, find_shift
+from edge_agent.vision.view_shift import NO_TURN, TURNS, Shift, find_shift
 from event_protocol.events import CameraDetail, CameraState, PictureShift
 
 # The brightest twentieth of the picture below this: sensor noise is of the same size. A room with
@@ -116,7 +116,10 @@ class CameraTrust:
         is_amiss = found.typical_correlation < SEEK_SHIFT_BELOW
         wait, last = SEEK_SHIFT_EVERY if is_amiss else FOLLOW_EVERY, self._sought_at
         if last is None or not timedelta() <= at - last < wait:
-            self._shift, self._sought_at = find_shift(reference, view), at
+            # What is soft all over is before the lens; then a roll need not be sought as well.
+            is_soft = (found.hidden & found.soft).sum() > SOFT_OF_HIDDEN * found.hidden.sum()
+            turns = (NO_TURN,) if is_soft or not is_amiss else TURNS
+            self._shift, self._sought_at = find_shift(reference, view, turns), at
         if self._shift is None:
             return None
         right, down, is_turned = self._shift

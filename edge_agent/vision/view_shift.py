@@ -5,6 +5,7 @@ the gradients' directions at all shifts at once, so that neither light nor someb
 leads it astray. It counts only if the reference, shifted like that, fits clearly better.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import cv2
@@ -20,10 +21,12 @@ LEAST_AGREEMENT = 0.4  # mean correlation over the blocks with structure
 GAIN = 0.35  # so much of what the unshifted reference lacks of full agreement must be won
 FAINT = 20.0  # gradients far below it have no direction to speak of
 LEAST_BLOCKS = 6
+Turn = tuple[int, float]
 # A camera that is turned by hand rolls as well, and one that is pushed in its mount comes nearer:
 # degrees and zoom that are tried in turn, each good for what lies half-way to the next.
-TURNS = (
-    (0, 1.0),
+NO_TURN: Turn = (0, 1.0)
+TURNS: tuple[Turn, ...] = (
+    NO_TURN,
     (3, 1.0),
     (-3, 1.0),
     (0, 1.1),
@@ -46,12 +49,12 @@ class Shift(NamedTuple):
     is_turned: bool  # rolled or zoomed besides
 
 
-def find_shift(reference: View, view: View) -> Shift | None:
+def find_shift(reference: View, view: View, turns: Sequence[Turn] = TURNS) -> Shift | None:
     """How far the picture went, if that can be told; also of one that was rolled or zoomed."""
     height, width = reference.coarse.shape
     scale = view.frame_width / width
     now = _directions(view.across, view.down)
-    for degrees, zoom in TURNS:
+    for degrees, zoom in turns:
         turn = cv2.getRotationMatrix2D((width / 2, height / 2), degrees, zoom)
         way: Way = np.asarray(turn, dtype=np.float64)
         right, down = _correlate(_directions(*_send(reference, way)), now)
