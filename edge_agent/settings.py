@@ -177,6 +177,11 @@ class EvidenceSettings(Section):
         ge=0,
         description="The ring shrinks before less than this is free for the events.",
     )
+    max_clip_mb: int = Field(
+        default=64,
+        ge=1,
+        description="The largest clip, which is made in memory; a longer one is less sharp.",
+    )
     blur_faces: bool = Field(
         default=True, description="Make faces in clips and snapshots unknowable, where found."
     )

@@ -4,21 +4,20 @@ Nothing here writes a log line: at the unit nobody must see that something was a
 wrong is told to the server, in the report.
 """
 
+import contextlib
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable
 from datetime import datetime
 from typing import Protocol
 
 from nacl.public import PrivateKey
 
-from edge_agent.evidence.clip import ClipError, Piece, Retoucher, make_clip, make_snapshot
-from edge_agent.evidence.coverage import covered_parts, main_reason, missing_parts
+from edge_agent.evidence.clip import ClipError, Retoucher, make_clip, make_snapshot
+from edge_agent.evidence.material import Material
 from edge_agent.evidence.orders import Order, OrderBook
-from edge_agent.evidence.ring import Entry, Ring
-from edge_agent.evidence.segment_file import HEAD_BYTES, UnreadableError, decrypt, read_head
+from edge_agent.evidence.ring import Ring
 from edge_agent.evidence.upload import (
     EndedError,
     LaterError,
@@ -33,8 +32,6 @@ from event_protocol.evidence import (
     EvidenceKind,
     EvidenceReport,
     ReportStatus,
-    SealedKey,
-    Span,
     Unavailable,
 )
 from event_protocol.evidence_keys import take_back
@@ -64,14 +61,6 @@ class Cameras(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class _Found:
-    """A segment of the span, and the key that it needs."""
-
-    entry: Entry
-    key: SealedKey
-
-
 class EvidenceAnswers:
     """One worker; `start` and `stop` it. Call `wake` when an order has come."""
 
@@ -83,6 +72,7 @@ class EvidenceAnswers:
         cameras: Cameras,
         uploader: Uploader,
         now: Callable[[], datetime],
+        max_clip_bytes: int,
         first_retry_s: float = FIRST_RETRY_S,
         settle_s: float = SETTLE_S,
     ) -> None:
@@ -92,6 +82,7 @@ class EvidenceAnswers:
         self._cameras = cameras
         self._uploader = uploader
         self._now = now
+        self._max_clip_bytes = max_clip_bytes
         self._first_retry_s = first_retry_s
         self._settle_s = settle_s
         self._boot_key = PrivateKey.generate()
@@ -179,62 +170,42 @@ class EvidenceAnswers:
         )
         if camera is None:
             return blank, b""
-        found, gaps = self._find(camera, order.span)
-        if found and order.boot_key != bytes(self._boot_key.public_key).hex():
-            return self._ask_for_keys(blank, found), b""
-        return self._make(order, blank, camera, found, gaps)
+        if self._made is not None and self._made[0] == command.request_id:
+            return self._made[1].model_copy(update={"held": command.hold}), self._made[2]
+        material = Material(self._ring, camera, order.span)
+        if material.sealed_keys and order.boot_key != self._public_key:
+            return self._ask_for_keys(blank, material), b""
+        return self._make(order, blank, camera, material)
 
-    def _find(self, camera: str, span: Span) -> tuple[list[_Found], list[Entry]]:
-        """Segments of the span, and what is known of its parts without."""
-        found, gaps = [], self._ring.list_gaps(camera, span)
-        for entry in self._ring.list_segments(camera, span):
-            try:
-                found.append(_Found(entry, read_head(self._ring.read(entry, HEAD_BYTES)).key))
-            except (OSError, UnreadableError):
-                gaps.append(replace(entry, reason=Unavailable.UNREADABLE))
-        return found, gaps
+    @property
+    def _public_key(self) -> str:
+        return bytes(self._boot_key.public_key).hex()
 
-    def _ask_for_keys(self, blank: EvidenceReport, found: list[_Found]) -> EvidenceReport:
-        keys = {one.key.key_id: one.key for one in found}
+    def _ask_for_keys(self, blank: EvidenceReport, material: Material) -> EvidenceReport:
         return blank.model_copy(
             update={
                 "status": ReportStatus.NEEDS_KEYS,
                 "reason": None,
-                "boot_key": bytes(self._boot_key.public_key).hex(),
-                "sealed_keys": tuple(keys.values())[:MAX_KEYS],
+                "boot_key": self._public_key,
+                "sealed_keys": material.sealed_keys[:MAX_KEYS],
             }
         )
 
     def _make(
-        self,
-        order: Order,
-        blank: EvidenceReport,
-        camera: str,
-        found: list[_Found],
-        gaps: list[Entry],
+        self, order: Order, blank: EvidenceReport, camera: str, material: Material
     ) -> tuple[EvidenceReport, bytes]:
-        if self._made is not None and self._made[0] == order.command.request_id:
-            report = self._made[1].model_copy(update={"held": order.command.hold})
-            return report, self._made[2]
-        shown: list[Entry] = []
-        pieces = self._decrypt(order, found, shown, gaps)
         try:
-            content = self._cut(order, camera, pieces)
+            content = self._cut(order, camera, material)
         except ClipError:
-            content = b""
-        if not content:
-            gaps += [replace(entry, reason=Unavailable.UNREADABLE) for entry in shown]
-            reason = main_reason([order.span], gaps)
-            return blank.model_copy(update={"reason": reason}), b""
+            return blank.model_copy(update={"reason": material.lose_all()}), b""
         if len(content) > order.command.max_bytes:
             return blank.model_copy(update={"reason": Unavailable.TOO_LARGE}), b""
-        covered = covered_parts(order.span, shown)
-        missing = () if blank.kind is EvidenceKind.SNAPSHOT else missing_parts(order.span, covered)
+        is_clip = blank.kind is EvidenceKind.CLIP
         report = blank.model_copy(
             update={
                 "status": ReportStatus.SENT,
-                "reason": main_reason(missing, gaps),
-                "covered": covered,
+                "reason": material.reason_for_missing() if is_clip else None,
+                "covered": material.covered(),
                 "content": Content(
                     sha256=sha256_hex(content),
                     size=len(content),
@@ -245,34 +216,19 @@ class EvidenceAnswers:
         self._made = (order.command.request_id, report, content)
         return report, content
 
-    def _cut(self, order: Order, camera: str, pieces: Iterator[Piece]) -> bytes:
+    def _cut(self, order: Order, camera: str, material: Material) -> bytes:
+        """Raises `ClipError` if there is nothing to show."""
+        pieces = material.pieces(self._open_keys(order))
         retoucher = self._cameras.make_retoucher(camera)
         if order.command.evidence is EvidenceKind.SNAPSHOT:
             return make_snapshot(pieces, order.span, retoucher)
-        return make_clip(pieces, order.span, retoucher, order.command.max_bytes)
-
-    def _decrypt(
-        self, order: Order, found: list[_Found], shown: list[Entry], gaps: list[Entry]
-    ) -> Iterator[Piece]:
-        """One after the other, so that one is in memory; notes what was shown and what can't be."""
-        keys = self._open_keys(order)
-        for entry, key in ((one.entry, keys.get(one.key.key_id)) for one in found):
-            if key is None:
-                gaps.append(replace(entry, reason=Unavailable.KEYS_LOST))
-                continue
-            try:
-                mp4 = decrypt(self._ring.read(entry), key)
-            except (OSError, UnreadableError):
-                gaps.append(replace(entry, reason=Unavailable.UNREADABLE))
-                continue
-            shown.append(entry)
-            yield Piece(mp4, entry.begin, entry.end)
+        max_bytes = min(order.command.max_bytes, self._max_clip_bytes)
+        return make_clip(pieces, order.span, retoucher, max_bytes)
 
     def _open_keys(self, order: Order) -> dict[str, bytes]:
+        """By their ids; what was not meant for this boot is told as lost."""
         opened = {}
         for handed in order.keys:
-            try:
+            with contextlib.suppress(SealError):
                 opened[handed.key_id] = take_back(handed.handed, bytes(self._boot_key))
-            except SealError:
-                continue  # not for us; its segments are told as lost
         return opened

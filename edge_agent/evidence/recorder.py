@@ -21,9 +21,12 @@ from edge_agent.evidence.segment_file import encrypt
 from edge_agent.evidence.segments import CODECS, SegmentError, mux
 from event_protocol.evidence import Unavailable
 
-# One camera's share of memory is a piece or two; a hundred cameras fill ten a second.
-_MOST_WAITING = 32
+# What waits for the disk is in memory; a hundred cameras of 2 Mbit/s make 25 MB a second.
+_MOST_WAITING_BYTES = 64 * 2**20
 _TICK_S = 5.0
+_STOP_WITHIN_S = 10.0  # a disk that hangs is left behind
+# A camera that pauses so long has no more to say for now, also if nobody has hung up.
+_SILENCE = timedelta(seconds=15)
 # Key frames do not follow each other without a pause.
 _SHORTEST_GAP = timedelta(seconds=1)
 
@@ -37,6 +40,7 @@ class Gap:
     begin: datetime
     end: datetime
     reason: Unavailable
+    size: int = 0
 
 
 class SegmentWriter:
@@ -57,7 +61,9 @@ class SegmentWriter:
         self._now = now
         self._on_tick = on_tick
         self._tick_at = 0.0  # by the monotonic clock
-        self._waiting: queue.Queue[tuple[str, RawSegment | Gap] | None] = queue.Queue(_MOST_WAITING)
+        self._waiting: queue.SimpleQueue[tuple[str, RawSegment | Gap] | None] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        self._waiting_pieces = self._waiting_bytes = 0
         self._is_refused = False
         self._thread = threading.Thread(target=self._run, name="segments", daemon=True)
 
@@ -68,19 +74,25 @@ class SegmentWriter:
     def stop(self) -> None:
         """Write what waits, then end."""
         self._waiting.put(None)
-        self._thread.join()
+        self._thread.join(_STOP_WITHIN_S)
 
     @property
     def is_idle(self) -> bool:
         """Whether all that was put is in the ring."""
-        return self._waiting.unfinished_tasks == 0
+        with self._lock:
+            return self._waiting_pieces == 0
 
     def put(self, camera: str, piece: RawSegment | Gap) -> None:
         """Never blocks: what the disk is too slow for is lost."""
-        try:
-            self._waiting.put_nowait((camera, piece))
-        except queue.Full:
+        with self._lock:
+            is_too_much = self._waiting_bytes + piece.size > _MOST_WAITING_BYTES
+            if not is_too_much:
+                self._waiting_pieces += 1
+                self._waiting_bytes += piece.size
+        if is_too_much:
             log.error("segment_lost", camera=camera, reason="the disk is too slow")
+        else:
+            self._waiting.put((camera, piece))
 
     def _run(self) -> None:
         while True:
@@ -97,7 +109,9 @@ class SegmentWriter:
                 # Outermost loop of the thread: one camera's piece must not end all recording.
                 log.exception("segment_fault", camera=item[0])
             finally:
-                self._waiting.task_done()
+                with self._lock:
+                    self._waiting_pieces -= 1
+                    self._waiting_bytes -= item[1].size
 
     def _write(self, camera: str, piece: RawSegment | Gap) -> None:
         try:
@@ -185,13 +199,16 @@ class CameraRecorder:
     def note_time(self) -> None:
         """Call it now and then: what is missing until now is told, lest a kill hide it."""
         with self._lock:
+            now = self._now()
+            if self._builder is not None and self._builder.is_silent_since(now - _SILENCE):
+                self._finish()
             if self._builder is None or self._builder.begin is None:
-                self._note_missing(self._now())
+                self._note_missing(now)
 
     def _finish(self) -> None:
+        """The builder stays: a thread that was believed dead may end what a new one has begun."""
         if self._builder is not None and (last := self._builder.finish()) is not None:
             self._put(last)
-        self._builder = None
 
     def _put(self, piece: RawSegment) -> None:
         self._writer.put(self.camera, piece)

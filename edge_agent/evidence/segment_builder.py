@@ -23,6 +23,11 @@ class RawSegment:
     begin: datetime
     end: datetime
 
+    @property
+    def size(self) -> int:
+        """Bytes of all packets."""
+        return sum(len(packet.data) for packet in self.packets)
+
 
 class SegmentBuilder:
     """One opening of a camera; give it every packet."""
@@ -37,6 +42,10 @@ class SegmentBuilder:
     def begin(self) -> datetime | None:
         """Since when the piece that is being collected goes; `None`: waiting for a key frame."""
         return self._packets[0].captured_at if self._packets else None
+
+    def is_silent_since(self, at: datetime) -> bool:
+        """Whether a piece is being collected of which nothing has come since then."""
+        return bool(self._packets) and self._packets[-1].captured_at < at
 
     def take(self, packet: Packet) -> RawSegment | None:
         """The piece that ends before this packet, if one does."""

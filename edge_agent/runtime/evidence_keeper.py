@@ -58,7 +58,9 @@ class EvidenceKeeper:
         self._writer = SegmentWriter(ring, DataKeys(device, sealing_key), now, self._note_time)
         self._orders = OrderBook(folder / FOLDER / "orders", ring, self.camera_of, write_whole)
         uploader = Uploader(device, identity.key, now, _is_private)
-        self._answers = EvidenceAnswers(device, ring, self._orders, self, uploader, now)
+        self._answers = EvidenceAnswers(
+            device, ring, self._orders, self, uploader, now, settings.max_clip_mb * _MEGABYTE
+        )
 
     def start(self) -> None:
         """Begin to write and to answer."""

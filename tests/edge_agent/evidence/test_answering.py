@@ -72,7 +72,15 @@ class Box:
         self.orders = OrderBook(self.folder / "orders", self.ring, self.camera_of, write_whole)
         uploader = Uploader(DEVICE, KEY, now, lambda _: True, chunk_bytes)
         self.answers = EvidenceAnswers(
-            DEVICE, self.ring, self.orders, self, uploader, now, first_retry_s=0.05, settle_s=0.02
+            DEVICE,
+            self.ring,
+            self.orders,
+            self,
+            uploader,
+            now,
+            max_clip_bytes=10**7,
+            first_retry_s=0.05,
+            settle_s=0.02,
         )
         self.answers.start()
 

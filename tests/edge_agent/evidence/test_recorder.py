@@ -14,6 +14,7 @@ from edge_agent.delivery.files import write_whole
 from edge_agent.evidence.data_keys import DataKeys
 from edge_agent.evidence.recorder import CameraRecorder, SegmentWriter
 from edge_agent.evidence.ring import Ring, RingLimits
+from edge_agent.evidence.segment_builder import RawSegment
 from edge_agent.evidence.segment_file import read_head
 from event_protocol.evidence import Span, Unavailable
 from event_protocol.names import DeviceId
@@ -89,8 +90,31 @@ def test_a_camera_that_is_off_is_noted_while_it_is(tmp_path: Path, stream: Strea
     recording.at += timedelta(seconds=5)
     recording.recorder.note_time()
     assert recording.recorder.settled_until() == collecting_since
+    recording.recorder.take(
+        Packet(stream.packets[0].data, 5000, 5000, is_key=True, captured_at=recording.at)
+    )
+    recording.at += timedelta(seconds=20)  # it hangs, and nobody has said so yet
+    recording.recorder.note_time()
+    assert recording.recorder.settled_until() == recording.at
     recording.writer.stop()
-    assert recording.gaps() == [(0, 180, Unavailable.CAMERA_OFF)]
+    assert recording.segments() == [(180, 185)]
+    assert recording.gaps() == [
+        (0, 180, Unavailable.CAMERA_OFF),
+        (185, 205, Unavailable.CAMERA_OFF),
+    ]
+
+
+def test_a_thread_that_was_left_behind_ends_nothing(tmp_path: Path, stream: Stream) -> None:
+    recording = Recording(tmp_path)
+    recording.recorder.begin(stream.form)
+    for packet in stream.packets[:26]:
+        recording.recorder.take(packet)
+    recording.recorder.end()  # by the reader before, which hung until now
+    for packet in stream.packets[26:51]:
+        recording.recorder.take(packet)
+    recording.recorder.end()
+    recording.writer.stop()
+    assert recording.segments() == [(0, 5), (5.2, 10)]
 
 
 def test_a_codec_that_can_not_be_kept_is_no_fault_of_the_camera(
@@ -145,12 +169,14 @@ def test_a_disk_that_hangs_never_holds_up_the_camera(tmp_path: Path, stream: Str
     keys = DataKeys(DeviceId("box-1"), lambda: bytes(SERVER.public_key))
     writer = SegmentWriter(ring, keys, lambda: START)
     writer.start()
-    (first, *_) = stream.pieces()
+    writer.put("room", stream.pieces()[0])
+    large = Packet(bytes(20 * 2**20), 0, 0, is_key=True, captured_at=START)
+    piece = RawSegment(stream.form, (large,), START, START + timedelta(seconds=10))
     with structlog.testing.capture_logs() as said:
-        for _ in range(40):
-            writer.put("room", first)
-    assert not writer.is_idle
-    assert {line["event"] for line in said} == {"segment_lost"}
-    assert len(said) <= 8
-    hangs.set()
-    writer.stop()
+        for _ in range(8):
+            writer.put("room", piece)
+        assert not writer.is_idle
+        assert [line["event"] for line in said] == ["segment_lost"] * 5
+        hangs.set()
+        writer.stop()
+    assert writer.is_idle
