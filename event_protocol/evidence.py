@@ -8,7 +8,7 @@ nothing. What the answers mean:
   is done. A `sent` report with another hash begins the upload anew.
 - `HEAD` 200, `Upload-Offset`: how much has arrived.
 - `PATCH` 204, `Upload-Offset`: taken. 409, `Upload-Offset`: go on from there instead.
-- 401: not signed by this device, or its time is off by more than `CLOCK_TOLERANCE`; the answer's
+- 401: not signed by this device, or its time is off by more than a quarter of an hour; the answer's
   `Onestop-Time` is the server's, sign again with it.
 - 404: no such request of this device. 410: nothing more is wanted. Forget it, in both cases.
 - 413, 415, 422: what was sent can't be taken. After the last chunk 422 says that the content is not
@@ -106,7 +106,7 @@ class Span(WireModel):
 
 
 class SealedKey(WireModel):
-    """A data key of the ring as it lies on the box's disk; see `evidence_keys.py`."""
+    """A data key of the ring as it lies on the box's disk: a `DataKey`, sealed to the server."""
 
     key_id: RequestId
     sealed: str = Field(max_length=1024)

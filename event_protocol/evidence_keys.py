@@ -28,7 +28,7 @@ KEY_BYTES = 32
 
 
 class DataKey(WireModel):
-    """What is sealed: a key (32 bytes, hex), and what it encrypts from when on.
+    """What is sealed (`key id:base64`, as JSON): a key, and what it encrypts for ten minutes.
 
     Whoever holds a box's disk and its identity can make no other statement about a key that was
     sealed before: the seal covers all of it.

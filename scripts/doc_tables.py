@@ -18,6 +18,7 @@ from event_protocol import evidence
 from event_protocol.asyncapi import ABOUT_CHANNEL, EVENT_MODELS, MODELS_OF_CHANNEL
 from event_protocol.events import Envelope
 from event_protocol.evidence import EvidenceReport
+from event_protocol.evidence_keys import DataKey
 from event_protocol.topics import FROM_DEVICE, Channel, topic_of
 
 _WORDS = {
@@ -135,7 +136,7 @@ def parts_and_messages() -> str:
 def uploads() -> str:
     """How a box answers a request for pictures, as the module says it, and the report's fields."""
     about = (inspect.getdoc(evidence) or "").partition("\n\n")[2].rpartition("\n\n")[0]
-    return f"{about}\n\n{_sections(_with_parts([EvidenceReport]))}"
+    return f"{about}\n\n{_sections(_with_parts([EvidenceReport, DataKey]))}"
 
 
 def _sections(models: Iterable[type[BaseModel]]) -> str:
