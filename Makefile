@@ -19,7 +19,7 @@ AXE := tests/axe/node_modules/.installed
 SYSTEM := .cache/system-packages-checked
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint format bench soak assets lock licences docs
+.PHONY: help demo test check lint format bench soak fleet assets lock licences docs
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -50,8 +50,12 @@ format: $(DEV) ## let ruff put the code into form
 bench: $(DEV) $(ASSETS) ## measure; a table on the screen and JSON in bench/results/
 	$(PY) -m bench
 
-soak: $(DEV) $(ASSETS) $(SYSTEM) ## kills and outages again and again, until one fails or Ctrl-C
+soak: $(DEV) $(ASSETS) $(SYSTEM) ## an hour of video, then kills and outages until one fails or Ctrl-C
+	$(PY) -m bench soak cameras
 	@while $(PY) -m pytest -q -m processes; do :; done
+
+fleet: $(DEV) $(ASSETS) ## a simulated fleet into a real server, until Ctrl-C
+	$(PY) -m bench soak
 
 assets: $(ASSETS) ## page assets (htmx) from npm by lock file
 

@@ -1,4 +1,4 @@
-"""`python -m bench`: measures everything; `python -m bench soak`: a fleet until Ctrl-C."""
+"""`python -m bench`: measures everything; `… soak`: a fleet until Ctrl-C; `… soak cameras`."""
 
 import logging
 import sys
@@ -8,7 +8,8 @@ from pathlib import Path
 import structlog
 from rich.console import Console
 
-from bench import edge, latency, presence, programs, rates, tamper
+from bench import cards, edge, key_frames, latency, presence, programs, rates, tamper
+from bench.camera_soak import soak_cameras
 from bench.report import Figure, print_table, store
 from bench.soak import soak
 from central_server.main import read_clock
@@ -16,7 +17,9 @@ from central_server.main import read_clock
 RESULTS = Path(__file__).resolve().parent / "results"
 PARTS = {
     "both programs": programs.measure,
-    "one camera": edge.measure,
+    "cameras": edge.measure,
+    "key frames": key_frames.measure,
+    "cards": cards.measure,
     "presence": presence.measure,
     "trust in the picture": tamper.measure,
     "the intake's rates": rates.measure,
@@ -31,6 +34,8 @@ def main(arguments: list[str]) -> int:
     console = Console()
     if arguments == ["soak"]:
         return soak(console)
+    if arguments == ["soak", "cameras"]:
+        return soak_cameras(console)
     figures: list[Figure] = []
     with tempfile.TemporaryDirectory(prefix="onestop-bench-") as folder:
         for number, (what, measure) in enumerate(PARTS.items()):

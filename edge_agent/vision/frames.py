@@ -48,12 +48,13 @@ class Frame:
     for, because most frames are needed in grey alone and many not at all.
     """
 
-    __slots__ = ("_image", "_lock", "_picture", "captured_at")
+    __slots__ = ("_grey", "_image", "_lock", "_picture", "captured_at")
 
     def __init__(self, picture: Image | VideoFrame, captured_at: datetime) -> None:
         self.captured_at = captured_at
         self._picture = picture
         self._image: Image | None = None
+        self._grey: GreyImage | None = None
         self._lock = threading.Lock()  # a decoded picture has one converter
 
     @property
@@ -70,6 +71,11 @@ class Frame:
     @property
     def grey(self) -> GreyImage:
         """The picture in grey, upright; a third of the price of one in colour."""
+        if self._grey is None:
+            self._grey = self._find_grey()
+        return self._grey
+
+    def _find_grey(self) -> GreyImage:
         picture = self._picture
         if isinstance(picture, VideoFrame) and self._image is None:
             kind, first = picture.format.name, picture.planes[0]
