@@ -48,6 +48,7 @@ def server_environment(request: Request, folder: Path) -> dict[str, str]:
         "ONESTOP_RULES_FILE": str(UNITS_FILE.parent.parent / "flag_rules.yaml"),
         "ONESTOP_WEB__PORT": str(request.port),
         "ONESTOP_WEB__PUBLIC_URL": address,
+        "ONESTOP_WEB__INTERNAL_URL": address,  # where boxes bring pictures, too
         "ONESTOP_BROKER__EMBEDDED": "true",
         "ONESTOP_BROKER__PORT": str(request.broker_port),
     }
