@@ -149,14 +149,14 @@ def _read(
 def _insert_in_sqlite(connection: Connection, rows: Sequence[StoredEvent]) -> int:
     received = {at: _time_text(at) for at in {row.received_at for row in rows}}
     statement = _SQLITE_INSERT.replace(_ONE_ROW, ", ".join([_ONE_ROW] * len(rows)))
-    values = [value for row in rows for value in _for_sqlite(row, received[row.received_at])]
+    values: list[Any] = []
+    for row in rows:
+        # In the column order of the table, times as `UtcDateTime` writes them there.
+        values += row[:6]
+        values.append(None if row.time is None else _time_text(row.time))
+        values.append(received[row.received_at])
+        values += row[8:]
     return connection.exec_driver_sql(statement, tuple(values)).rowcount
-
-
-def _for_sqlite(row: StoredEvent, received_at: str) -> tuple[Any, ...]:
-    """The row in the column order of the table, times as `UtcDateTime` writes them there."""
-    time = None if row.time is None else _time_text(row.time)
-    return (*row[:6], time, received_at, *row[8:])
 
 
 def _time_text(at: datetime) -> str:
