@@ -107,9 +107,12 @@ class VideoFile:
     def _decode(self, container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
         """The pictures asked for; a damaged packet is stepped over."""
         decoder = StreamDecoder(stream, self._times)
+        arrived = self._start
         with self._tap.open(stream) as take:
             for packet, at in self._read(container.demux(stream)):
-                take(packet, at)
+                # Pictures that lean on a later one come after it: as from a camera, later still.
+                arrived = max(arrived, at)
+                take(packet, arrived)
                 yield from decoder.decode(packet, at, self.demand)
         yield from decoder.flush()
 

@@ -23,8 +23,11 @@ FPS, WIDTH, HEIGHT = 10, 160, 96
 @pytest.fixture(scope="module")
 def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Ten seconds with a key frame in each."""
-    path = tmp_path_factory.mktemp("film") / "film.mkv"
-    options = {"preset": "ultrafast", "g": "10"}
+    return encode(tmp_path_factory.mktemp("film") / "film.mkv")
+
+
+def encode(path: Path, **more: str) -> Path:
+    options = {"preset": "ultrafast", "g": "10", **more}
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=FPS, options=options)
         stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
@@ -51,6 +54,16 @@ def test_a_sink_gets_every_packet_though_few_are_decoded(film: Path) -> None:
     assert [n for n, p in enumerate(ring.packets) if p.is_key] == list(range(0, 100, 10))
     decoded = decode_again(ring.formats[0], ring.packets)
     assert len(decoded) == 100, "what the sink was told is enough to decode it"
+
+
+def test_pictures_that_lean_on_later_ones_do_not_turn_the_clock_back(tmp_path: Path) -> None:
+    ring = Ring()
+    film = encode(tmp_path / "film.mkv", bf="2", b_strategy="0")
+    assert len(list(VideoFile(film, START, sink=ring).frames())) == 100
+    shown = [p.pts for p in ring.packets]
+    assert shown != sorted(shown)
+    times = [p.captured_at for p in ring.packets]
+    assert times == sorted(times)
 
 
 def test_a_sink_is_told_of_the_end_when_reading_is_given_up(film: Path) -> None:
