@@ -115,10 +115,15 @@ def feed_head(db: Session, scope: FlagScope) -> int:
 
     Changes out of scope don't move it: a chief could count complaints by it as they come in.
     """
-    query = select(func.max(FlagFeedRow.feed_id)).join(
-        FlagRow, col(FlagRow.flag_id) == col(FlagFeedRow.flag_id)
+    # Backwards from the newest, not the greatest of all: nearly always the first one is in scope.
+    query = (
+        select(FlagFeedRow.feed_id)
+        .join(FlagRow, col(FlagRow.flag_id) == col(FlagFeedRow.flag_id))
+        .where(_visible(scope))
+        .order_by(col(FlagFeedRow.feed_id).desc())
+        .limit(1)
     )
-    return db.exec(query.where(_visible(scope))).one() or 0
+    return db.exec(query).first() or 0
 
 
 def changed_after(db: Session, scope: FlagScope, feed_id: int, limit: int) -> tuple[int, list[str]]:
