@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from central_server.domain.errors import ConflictError, InvalidError
+from central_server.domain.errors import InvalidError
 from central_server.domain.permissions import Role
 from central_server.http.dependencies import COOKIE, CSRF_HEADER
 from central_server.services import accounts
@@ -168,7 +168,7 @@ def test_accounts_are_checked_before_they_are_made(context: ServerContext, inspe
             context, user_id=user, password=password, role=Role.OPERATOR, unit_id=unit
         )
 
-    with pytest.raises(ConflictError):
+    with pytest.raises(InvalidError):
         create(user=inspector)
     for wrong in ({"user": "Có Dấu"}, {"password": "ngắn"}, {"unit": "nowhere"}):
         with pytest.raises(InvalidError):
