@@ -38,7 +38,7 @@ from event_protocol.events import CameraObserved, CameraState
 from event_protocol.names import DeskId
 
 CALIBRATED_S = 3.0
-DUE_S, FROZEN_DUE_S = 5.0, 6.0
+DUE_S, FROZEN_DUE_S, CLEAR_S = 5.0, 6.0, 4.0
 START = datetime(2026, 1, 5, tzinfo=UTC)
 DESK = DeskId("desk")
 ROOT = Path(__file__).resolve().parent.parent

@@ -114,21 +114,26 @@ class CameraTrust:
     ) -> Judgement | None:
         """Looked for where something is amiss, else seldom, and not at every picture."""
         is_amiss = found.typical_correlation < SEEK_SHIFT_BELOW
+        if not is_amiss and self._is_moved(view):
+            self._shift = None  # it is back
         wait, last = SEEK_SHIFT_EVERY if is_amiss else FOLLOW_EVERY, self._sought_at
         if last is None or not timedelta() <= at - last < wait:
             # What is soft all over is before the lens; then a roll need not be sought as well.
             is_soft = (found.hidden & found.soft).sum() > SOFT_OF_HIDDEN * found.hidden.sum()
             turns = (NO_TURN,) if is_soft or not is_amiss else TURNS
             self._shift, self._sought_at = find_shift(reference, view, turns), at
+            if self._shift is not None and not self._is_moved(view):
+                self.memory.follow(self._shift, view.frame_width, at)
+        if self._shift is None or not self._is_moved(view):
+            return None
+        right, down = round(self._shift.right), round(self._shift.down)
+        return Judgement(CameraState.MOVED, shift=PictureShift(right=right, down=down))
+
+    def _is_moved(self, view: View) -> bool:
         if self._shift is None:
-            return None
+            return False
         right, down, is_turned = self._shift
-        if not is_turned and np.hypot(right, down) < MOVED_FROM * view.frame_width:
-            self.memory.follow(self._shift, view.frame_width, at)
-            return None
-        return Judgement(
-            CameraState.MOVED, shift=PictureShift(right=round(right), down=round(down))
-        )
+        return is_turned or bool(np.hypot(right, down) >= MOVED_FROM * view.frame_width)
 
     def _judge_cover(
         self, view: View, found: Comparison, colours: Callable[[], Image]
