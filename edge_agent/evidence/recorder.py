@@ -95,23 +95,30 @@ class SegmentWriter:
             self._waiting.put((camera, piece))
 
     def _run(self) -> None:
-        while True:
-            self._tick()
+        is_running = True
+        while is_running:
             try:
-                item = self._waiting.get(timeout=_TICK_S)
-            except queue.Empty:
-                continue
-            if item is None:
-                return
-            try:
-                self._write(*item)
+                is_running = self._work()
             except Exception:
                 # Outermost loop of the thread: one camera's piece must not end all recording.
-                log.exception("segment_fault", camera=item[0])
-            finally:
-                with self._lock:
-                    self._waiting_pieces -= 1
-                    self._waiting_bytes -= item[1].size
+                log.exception("segment_fault")
+
+    def _work(self) -> bool:
+        """One piece, if there is one in time; whether there is more to come."""
+        self._tick()
+        try:
+            item = self._waiting.get(timeout=_TICK_S)
+        except queue.Empty:
+            return True
+        if item is None:
+            return False
+        try:
+            self._write(*item)
+        finally:
+            with self._lock:
+                self._waiting_pieces -= 1
+                self._waiting_bytes -= item[1].size
+        return True
 
     def _write(self, camera: str, piece: RawSegment | Gap) -> None:
         try:

@@ -17,7 +17,7 @@ from edge_agent.evidence.orders import OrderBook
 from edge_agent.evidence.recorder import CameraRecorder, SegmentWriter
 from edge_agent.evidence.ring import Ring, RingLimits
 from edge_agent.evidence.upload import Uploader
-from edge_agent.settings import CameraSettings, EvidenceSettings
+from edge_agent.settings import CameraSettings, EvidenceSettings, SettingsError
 from edge_agent.vision.privacy import Privacy, load_face_detector
 from event_protocol.messages import SendClip
 from event_protocol.names import DeskId, DeviceId
@@ -95,7 +95,7 @@ class EvidenceKeeper:
 
     def camera_of(self, desk: DeskId) -> str | None:
         """The camera that sees that desk."""
-        for camera in self._list_cameras():
+        for camera in self._cameras():
             if any(view.desk == desk for view in camera.desks):
                 return camera.name
         return None
@@ -111,6 +111,13 @@ class EvidenceKeeper:
         """The camera's masks as they are set now, and a look-out for faces."""
         masks = next((c.masks for c in self._list_cameras() if c.name == camera), ())
         return Privacy(masks, self._face_detector)
+
+    def _cameras(self) -> tuple[CameraSettings, ...]:
+        """None while the wizard's file is broken: that must not end the network's thread."""
+        try:
+            return self._list_cameras()
+        except SettingsError:
+            return ()
 
     def _note_time(self) -> None:
         for recorder in list(self._recorders.values()):
