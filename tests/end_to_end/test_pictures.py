@@ -1,11 +1,14 @@
 """From a complaint to a clip that plays: real server, real agent at a recorded desk, browser."""
 
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import av
 import pytest
 from playwright.sync_api import Page, expect
 
+from central_server.storage.evidence_files import EvidenceFiles
 from tests.end_to_end.desk_clip import DeskClip, impatient_rules
 from tests.end_to_end.province import DeskAgent, Province, open_as_lead
 from tests.processes.browser import open_page
@@ -14,6 +17,7 @@ from tests.processes.ports import wait_until
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(180)]
 
 WHY = "money was asked for"
+_SEEN = "SELECT 1 FROM event WHERE type = 'onestop.camera.observed'"
 # Plays the last half second: the pictures come by a range request from the middle of the file.
 _PLAY_THE_END = """video => new Promise((ended, failed) => {
     video.onended = ended; video.onerror = () => failed(video.error.message);
@@ -30,7 +34,7 @@ def test_a_complaint_s_clip_is_asked_for_arrives_and_plays(
     with Province(tmp_path / "province", "embedded", rules) as province, open_page() as page:
         province.enrol(agent)
         with agent:
-            wait_until(lambda: bool(province.list_items("sessions")), 60, "the first citizen")
+            wait_until(lambda: bool(province.rows(_SEEN)), 60, "the camera's first pictures")
             province.complain_by_phone()
             wait_until(lambda: bool(complaints(province)), 20, "the complaint's flag")
             (flag,) = complaints(province)
@@ -48,9 +52,19 @@ def test_a_complaint_s_clip_is_asked_for_arrives_and_plays(
         "evidence.received",
         "evidence.viewed",
     ]
+    # Every picture of the recording is in it, not only key frames.
+    (part,) = told["covered"]
+    lasts = datetime.fromisoformat(part["end"]) - datetime.fromisoformat(part["begin"])
+    assert count_pictures(province, told["sha256"]) >= 8 * lasts.total_seconds()
     # Nothing at the unit tells of it, but the orders' own folder.
     assert request_id not in agent.output
     assert "evidence" not in agent.output
+
+
+def count_pictures(province: Province, sha256: str) -> int:
+    files = EvidenceFiles(province.settings.evidence_directory, 0)
+    with av.open(files.path_of(sha256)) as container:
+        return sum(1 for _ in container.decode(video=0))
 
 
 def complaints(province: Province) -> list[dict[str, Any]]:
