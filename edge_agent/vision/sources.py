@@ -1,5 +1,6 @@
 """What a camera setting means: a stream's address, a USB device, a recording or a drawn scene."""
 
+import math
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -23,7 +24,8 @@ from edge_agent.vision.stream_decoder import StreamDecoder, find_video
 from edge_agent.vision.video_file import VideoFile
 
 STREAM_SCHEMES = ("rtsp://", "rtsps://", "http://", "https://")
-MAX_FPS = 10.0  # presence needs two a second, a card held up for a second five
+# Presence needs one or two a second, a card held up for a second five.
+MAX_FPS = {Demand.KEY_FRAMES: 1.0, Demand.ALL_FRAMES: 10.0}
 # Over TCP, whole pictures or none. FFmpeg would look at a stream for 3 s before the first picture,
 # and those that came meanwhile would all bear the time at which it has finished.
 RTSP_OPTIONS = {"rtsp_transport": "tcp", "analyzeduration": "100000"}
@@ -56,13 +58,13 @@ class _Pace:
     """Picks at most `MAX_FPS` of the pictures that come, by the clock that nobody sets."""
 
     def __init__(self) -> None:
-        self._next_at = 0.0
+        self._last_at = -math.inf
 
-    def wants_one(self) -> bool:
+    def wants_one(self, demand: Demand = Demand.ALL_FRAMES) -> bool:
         now = time.monotonic()
-        if now < self._next_at:
+        if now - self._last_at < 0.9 / MAX_FPS[demand]:  # 0.9: pictures do not come evenly
             return False
-        self._next_at = now + 0.9 / MAX_FPS  # 0.9: pictures do not come evenly
+        self._last_at = now
         return True
 
 
@@ -92,16 +94,14 @@ class StreamSource:
             # Pictures that stand alone need not be decoded only to be passed over.
             is_all_keys, pace = stream.codec_context.codec.intra_only, _Pace()
             tick_s = float(stream.time_base or 0)
-            for packet, at in Arrivals(container.demux(stream), tick_s, self._now, self._may_nap):
+            packets = container.demux(stream)
+            for packet, at in Arrivals(packets, tick_s, self._now, lambda: decoder.is_skipping):
                 take(packet, at)
                 if is_all_keys and not pace.wants_one():
                     continue
                 for picture in decoder.decode(packet, at, self.demand):
                     if is_all_keys or pace.wants_one():
                         yield Frame(picture, at)
-
-    def _may_nap(self) -> bool:
-        return self.demand is Demand.KEY_FRAMES
 
     @contextmanager
     def _open(self) -> Iterator[tuple[InputContainer, VideoStream]]:
@@ -120,32 +120,38 @@ class StreamSource:
 
 
 class UsbCamera:
-    """A camera at this machine, by its number."""
+    """A camera at this machine, by its number, or whatever else OpenCV opens by a path.
+
+    OpenCV gives up by itself on a device that sends nothing for 10 s.
+    """
 
     is_recording = False
     keeps_all = False
 
     def __init__(
-        self, index: int, now: Callable[[], datetime], times: StageTimes | None = None
+        self, device: int | str, now: Callable[[], datetime], times: StageTimes | None = None
     ) -> None:
         self.demand = Demand.ALL_FRAMES
-        self._index = index
+        self._device = device
         self._now = now
         self._times = times or StageTimes()
 
     def frames(self) -> Iterator[Frame]:
-        """At most `MAX_FPS` pictures a second, until the device fails."""
-        device, pace = cv2.VideoCapture(self._index), _Pace()
+        """At most `MAX_FPS` pictures a second, until the device fails; only these are decoded."""
+        name, pace = f"usb:{self._device}", _Pace()
+        device = cv2.VideoCapture(self._device)
         try:
             if not device.isOpened():
-                raise SourceError(f"usb:{self._index}: no such camera, or another program has it")
-            while True:
+                raise SourceError(f"{name}: no such camera, or another program has it")
+            while device.grab():
+                at = self._now()
+                if not pace.wants_one(self.demand):
+                    continue
                 with self._times.measure("decode"):
-                    is_read, image = device.read()
-                if not is_read:
-                    raise SourceError(f"usb:{self._index}: the camera was unplugged or failed")
-                if pace.wants_one():
-                    yield Frame(np.asarray(image, dtype=np.uint8), self._now())
+                    is_decoded, image = device.retrieve()
+                if is_decoded:
+                    yield Frame(np.asarray(image, dtype=np.uint8), at)
+            raise SourceError(f"{name}: the camera was unplugged or failed")
         finally:
             device.release()
 

@@ -19,7 +19,7 @@ from edge_agent.vision.stage_times import StageTimes
 
 # Cameras send a key frame every one to two seconds by their makers' settings, some every four or
 # ten, some of the newest when they please. Presence is told to 1.5 s.
-MAX_KEY_GAP = timedelta(seconds=2.2)
+MAX_KEY_GAP = timedelta(seconds=2.5)  # two, and a late one
 # Where every frame is a key frame, one a second is what `KEY_FRAMES` means.
 MIN_KEY_GAP = timedelta(seconds=0.7)
 MAX_SKIPPED = 300  # packets in memory, should a stream's times stand still
@@ -52,6 +52,11 @@ class StreamDecoder:
         self._last_key_at: datetime | None = None
         self._key_gap: timedelta | None = None
         self._shown_at: datetime | None = None
+
+    @property
+    def is_skipping(self) -> bool:
+        """Whether only key frames are decoded at the moment."""
+        return not self._is_running
 
     def decode(self, packet: VideoPacket, at: datetime, demand: Demand) -> list[VideoFrame]:
         """The pictures that this packet, of the time `at`, completes; none if it is damaged."""
