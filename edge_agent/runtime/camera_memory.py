@@ -26,6 +26,7 @@ class CameraMemory:
         self._reference_file = folder / f"reference-{camera}.png"
         self._view_file = folder / f"view-{camera}.png"
         self._reference_due: datetime | None = None
+        self._saved_looks = pipeline.new_looks
         self._view_due: datetime | None = None
 
     def restore(self) -> None:
@@ -41,14 +42,18 @@ class CameraMemory:
 
     def save_when_due(self, at: datetime) -> None:
         """Call it with each frame's time."""
-        if self._reference_due is not None and at >= self._reference_due:
-            self._reference_due = None
+        is_due = self._reference_due is not None and at >= self._reference_due
+        if is_due or self._pipeline.new_looks != self._saved_looks:
+            self._reference_due = None if is_due else self._reference_due
+            self._saved_looks = self._pipeline.new_looks
             self._save(self._reference_file, self._pipeline.export_reference())
         if self._view_due is None or self._view_due - at > SAVE_VIEW_EVERY:
             self._view_due = at + SAVE_NEW_VIEW_AFTER
         elif at >= self._view_due:
             self._view_due = at + SAVE_VIEW_EVERY
             self._save(self._view_file, self._pipeline.export_view())
+            # It followed the daylight in the meantime.
+            self._save(self._reference_file, self._pipeline.export_reference())
 
     def _save(self, path: Path, picture: bytes | None) -> None:
         if picture is None:

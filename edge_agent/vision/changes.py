@@ -50,13 +50,14 @@ class Reference:
         changed = (softly | surely).view(np.uint8)
         return np.asarray(cv2.medianBlur(changed, 3).view(np.bool_))  # without single specks
 
-    def outline(self, changed: Mask, gradient: Gradient) -> float:
-        """In which picture the rim of what changed stands out: 1 the new one, -1 this one."""
+    def outline(self, changed: Mask, gradient: Gradient, window: tuple[slice, slice]) -> float:
+        """In which picture the rim of what changed in a part stands out: 1 the new one, -1 this."""
         area = changed.view(np.uint8)
         rim = cv2.morphologyEx(area, cv2.MORPH_GRADIENT, RIM).view(np.bool_)
         if not rim.any():
             return 0.0
-        now, then = (float(g.strength[rim].mean()) for g in (gradient, self.gradient))
+        both = gradient, self.gradient.part(window)
+        now, then = (float(g.strength[rim].mean()) for g in both)
         return (now - then) / max(1.0, now + then)
 
     def _find_new_edges(self, gradient: Gradient) -> Mask:

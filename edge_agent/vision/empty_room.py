@@ -30,6 +30,7 @@ class Place:
 
     mask: Mask
     window: tuple[slice, slice]
+    area: int
     looks: list[Reference] = field(default_factory=list)
 
     @classmethod
@@ -40,7 +41,8 @@ class Place:
         mask = np.zeros((height, width), np.uint8)
         cv2.fillPoly(mask, [np.rint(corners).astype(np.int32)], 1)
         x, y, across, down = cv2.boundingRect(mask)
-        return cls(mask.view(np.bool_), (slice(y, y + down), slice(x, x + across)))
+        window = slice(y, y + down), slice(x, x + across)
+        return cls(mask.view(np.bool_), window, int(mask.sum()))
 
 
 class EmptyRoom:
@@ -51,12 +53,13 @@ class EmptyRoom:
         self._zones = tuple(zones)
         self._outside = ~np.any([place.mask for place in self.places], axis=0)
         is_enough = self._outside.mean() >= BACKGROUND_SHARE
-        self._background = self._outside if is_enough else np.ones_like(self._outside)
-        self._use(picture)
+        self.reference = Reference(picture)
+        background = self._outside if is_enough else np.ones_like(self._outside)
+        self.light = LightModel(picture, self.reference.gradient, background)
 
     def _use(self, picture: GreyPicture) -> None:
         self.reference = Reference(picture)
-        self.light = LightModel(picture, self.reference.gradient, self._background)
+        self.light.follow(picture, self.reference.gradient)
 
     def recall(self, seen: GreyPicture, gradient: Gradient, changed: Mask) -> bool:
         """Whether a zone that changed turned out to look as it once did; that look is used now."""
@@ -78,7 +81,7 @@ class EmptyRoom:
 
     def _find_look(self, place: Place, seen: GreyPicture, gradient: Gradient) -> Reference | None:
         window = place.window
-        part = Gradient(gradient.across[window], gradient.down[window])
+        part = gradient.part(window)
         for look in place.looks:
             changed = look.differ(seen[window], part)
             if changed[place.mask[window]].mean() < SAME_LOOK:

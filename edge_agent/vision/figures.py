@@ -35,10 +35,10 @@ class FigureSorter:
     """Sorts figures to the zones whose masks were given."""
 
     def __init__(self, masks: Sequence[Mask]) -> None:
-        self._masks = list(masks)
-        self._areas = [int(mask.sum()) for mask in masks]
+        self._pixels = [np.flatnonzero(mask) for mask in masks]
+        self._areas = [pixels.size for pixels in self._pixels]
         self._rivals = [
-            (a, b, masks[a] & ~masks[b], masks[b] & ~masks[a])
+            (a, b, np.flatnonzero(masks[a] & ~masks[b]), np.flatnonzero(masks[b] & ~masks[a]))
             for a in range(len(masks))
             for b in range(a)
             if (masks[a] & masks[b]).sum() < SAME_PLACE * min(self._areas[a], self._areas[b])
@@ -49,9 +49,9 @@ class FigureSorter:
         total, found, stats, _ = cv2.connectedComponentsWithStats(
             changed.view(np.uint8), connectivity=8, ltype=cv2.CV_16U
         )
-        labels = np.asarray(found)
-        counts = [np.bincount(labels[mask], minlength=total) for mask in self._masks]
-        foreign = [np.zeros(total, np.bool_) for _ in self._masks]
+        labels = np.asarray(found).ravel()
+        counts = [np.bincount(labels[pixels], minlength=total) for pixels in self._pixels]
+        foreign = [np.zeros(total, np.bool_) for _ in self._pixels]
         for a, b, only_a, only_b in self._rivals:
             is_shared = (counts[a] > 0) & (counts[b] > 0)
             if is_shared[1:].any():
@@ -64,8 +64,10 @@ class FigureSorter:
         ]
 
 
-def _shares(labels: npt.NDArray[Any], mask: Mask, total: int) -> npt.NDArray[np.float64]:
-    return np.bincount(labels[mask], minlength=total) / max(1, int(mask.sum()))
+def _shares(
+    labels: npt.NDArray[Any], pixels: npt.NDArray[np.intp], total: int
+) -> npt.NDArray[np.float64]:
+    return np.bincount(labels[pixels], minlength=total) / max(1, pixels.size)
 
 
 def _fill(

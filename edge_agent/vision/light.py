@@ -19,7 +19,7 @@ FIT_PIXELS = 1000  # more do not move the fit
 # Coefficients by what they describe. Gain and offset alone first: a person at one side would pass
 # for light from the other. The place is told by edges, once the light is known.
 PLAIN, LIGHT, ACROSS, DOWN = slice(0, 4, 3), slice(6), slice(6, 7), slice(7, 8)
-ROUNDS = 3  # each
+ROUNDS, SHIFT_ROUNDS = 3, 2
 EDGES = 0.05  # the strongest of the background, in each direction
 OVEREXPOSED, UNDEREXPOSED = 242.0, 3.0
 MIN_GAIN = 0.15  # below it, noise would pass for change
@@ -54,6 +54,10 @@ class Gradient:
             np.asarray(cv2.Sobel(picture, cv2.CV_32F, 0, 1), dtype=np.float32),
         )
 
+    def part(self, window: tuple[slice, slice]) -> "Gradient":
+        """That of a part of the picture."""
+        return Gradient(self.across[window], self.down[window])
+
     @cached_property
     def strength(self) -> GreyPicture:
         """Its length."""
@@ -65,16 +69,22 @@ class LightModel:
 
     def __init__(self, reference: GreyPicture, gradient: Gradient, background: Mask) -> None:
         height, width = reference.shape
-        self._reference = reference
         self._x = np.linspace(-1, 1, width, dtype=np.float32)[None, :]
         self._y = np.linspace(-1, 1, height, dtype=np.float32)[:, None]
         inner = background.copy()
         inner[[0, -1]] = inner[:, [0, -1]] = False  # a gradient needs neighbours
         places = np.flatnonzero(inner)
         self.sample = _thin_out(places)
-        self._even = self._describe(self.sample, gradient)
-        self._across = self._describe(_strongest(places, gradient.across), gradient)
-        self._down = self._describe(_strongest(places, gradient.down), gradient)
+        edges = (_strongest(places, slope) for slope in (gradient.across, gradient.down))
+        self._places = (self.sample, *edges)
+        self.follow(reference, gradient)
+
+    def follow(self, reference: GreyPicture, gradient: Gradient) -> None:
+        """Go on with a reference that is a little different; its edges are where they were."""
+        self._reference = reference
+        self._even, self._across, self._down = (
+            self._describe(places, gradient) for places in self._places
+        )
 
     def _describe(self, places: Places, gradient: Gradient) -> "_Sample":
         """What each coefficient is multiplied with at these pixels."""
@@ -90,8 +100,8 @@ class LightModel:
         model, seen = self._even.read(picture)
         found = _improve(_better_start(model, seen, start), PLAIN, model, seen)
         found = _improve(found, LIGHT, model, seen)
-        found = _improve(found, ACROSS, *self._across.read(picture))
-        return _improve(found, DOWN, *self._down.read(picture))
+        found = _improve(found, ACROSS, *self._across.read(picture), rounds=SHIFT_ROUNDS)
+        return _improve(found, DOWN, *self._down.read(picture), rounds=SHIFT_ROUNDS)
 
     def bring_back(self, picture: GreyPicture, light: Coefficients) -> GreyPicture:
         """The picture as it would be in the reference's light and place."""
@@ -143,11 +153,13 @@ def _better_start(model: Pixels, seen: Pixels, start: Coefficients) -> Coefficie
     return start if errors[0] <= errors[1] else ratio
 
 
-def _improve(found: Coefficients, kind: slice, model: Pixels, seen: Pixels) -> Coefficients:
+def _improve(
+    found: Coefficients, kind: slice, model: Pixels, seen: Pixels, rounds: int = ROUNDS
+) -> Coefficients:
     """Fit the coefficients of one kind anew; pixels that fit badly are left out."""
     found, part = found.copy(), model[:, kind]
     hold = HOLD[kind] * max(1, seen.size)
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         error = seen - model @ found
         fits = np.abs(error) <= max(FITS_WITHIN, 2 * _median(np.abs(error)))
         used = part[fits]

@@ -133,12 +133,15 @@ class ZoneObserver:
         near = cv2.dilate(changed.view(np.uint8), NEAR).view(np.bool_)
         for zone, place, filling in zip(self._zones, room.places, fillings, strict=True):
             is_calibrated = zone in self._calibrated
-            own = changed & place.mask
-            counted = moving & near if is_calibrated else moving
+            window = place.window
+            inside, part = place.mask[window], gradient.part(window)
+            own, stirred = changed[window] & inside, moving[window] & inside
+            if is_calibrated:
+                stirred &= near[window]
             readings[zone] = ZoneReading(
                 changed=filling.own,
-                moving=float(counted[place.mask].mean()),
-                outline=room.reference.outline(own, gradient) if filling.own > 0 else 0.0,
+                moving=np.count_nonzero(stirred) / place.area,
+                outline=room.reference.outline(own, part, window) if filling.own > 0 else 0.0,
                 is_calibrated=is_calibrated,
                 is_hidden=filling.foreign >= HIDDEN_SHARE,
                 figures=filling.figures,
