@@ -74,6 +74,7 @@ class CameraTrust:
         self._liveness = Liveness()
         self._sought_at: datetime | None = None
         self._shift: Shift | None = None
+        self._amiss_since: datetime | None = None
 
     def judge(self, view: View, colours: Callable[[], Image], at: datetime) -> Judgement:
         """What is wrong with the picture of `at`, if anything; `colours` is asked for seldom."""
@@ -83,7 +84,19 @@ class CameraTrust:
             return Judgement(CameraState.FROZEN, since=self._liveness.still_since)
         if judged is OK:
             self.memory.learn(view, at)
+        self._doubt_the_view(judged, at)
         return judged
+
+    def _doubt_the_view(self, judged: Judgement, at: datetime) -> None:
+        """What nobody calibrated and does not come back was no good view to begin with."""
+        since = self._amiss_since
+        if judged is OK or self.memory.is_calibrated:
+            self._amiss_since = None
+        elif since is None or at < since:
+            self._amiss_since = at
+        elif at - since >= LEARN_ANEW_AFTER:
+            self._amiss_since = None
+            self.memory.forget()
 
     @property
     def still_since(self) -> datetime | None:

@@ -142,6 +142,18 @@ def test_a_frozen_picture_is_known_after_five_seconds_and_while_it_lasts(
     assert judged[14].since == START + timedelta(seconds=9)
 
 
+@pytest.mark.parametrize("is_calibrated", [True, False])
+def test_only_a_view_that_nobody_calibrated_is_given_up_after_ten_minutes(
+    trust: CameraTrust, is_calibrated: bool
+) -> None:
+    if not is_calibrated:
+        trust = CameraTrust()
+        play(trust, rooms(0, 8))
+    judged = [judge(trust, np.roll(draw(1, s), 60, axis=1), s) for s in range(8, 640, 9)]
+    assert {j.state for j in judged[:60]} == {CameraState.MOVED}
+    assert (judged[-1] is OK) is not is_calibrated
+
+
 def test_a_covered_view_is_never_learned(trust: CameraTrust) -> None:
     paper = np.full((360, 640, 3), 220, np.uint8)
     covered = play(trust, iter([paper] * 400))
