@@ -1,4 +1,4 @@
-"""Zone readings over time become statements on presence, for all zones of one desk."""
+"""Zone readings over time become statements on presence and queue, for all zones of one desk."""
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from edge_agent.core.desk_zones import Zone
+from edge_agent.core.queue import QueueTracker
 from edge_agent.core.statements import Statement
 from edge_agent.core.zone_evidence import Learn
 from edge_agent.core.zone_reading import ZoneReading
@@ -19,14 +20,19 @@ class PresenceTracker:
 
     def __init__(self, desk: DeskId, zones: tuple[Zone, ...], new_id: Callable[[], UUID]) -> None:
         self._zones = {zone.name: ZoneTracker(desk, zone, new_id) for zone in zones}
+        self._queues = {
+            zone.name: QueueTracker(desk, zone) for zone in zones if zone.role is ZoneRole.WAITING
+        }
 
     def observe(self, readings: Mapping[str, ZoneReading], at: datetime) -> list[Statement]:
         """Take in each zone's reading of the frame of `at`; a missing one is not known."""
-        return [
-            statement
-            for name, zone in self._zones.items()
-            for statement in zone.observe(readings.get(name), at)
-        ]
+        said: list[Statement] = []
+        for name, zone in self._zones.items():
+            reading = readings.get(name)
+            said += zone.observe(reading, at)
+            if name in self._queues:
+                said += self._queues[name].observe(reading, zone.memory.state, at)
+        return said
 
     def lesson(self, zone: str) -> Learn:
         """What the picture just observed teaches of the zone's empty look."""
