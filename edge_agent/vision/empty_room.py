@@ -51,7 +51,9 @@ class EmptyRoom:
     def __init__(self, picture: GreyPicture, zones: Sequence[Zone]) -> None:
         self.places = [Place.of(zone, picture.shape) for zone in zones]
         self._zones = tuple(zones)
-        self._outside = ~np.any([place.mask for place in self.places], axis=0)
+        self._outside = np.ones(picture.shape, np.bool_)  # all of it, before zones are drawn
+        for place in self.places:
+            self._outside &= ~place.mask
         is_enough = self._outside.mean() >= BACKGROUND_SHARE
         self.reference = Reference(picture)
         background = self._outside if is_enough else np.ones_like(self._outside)

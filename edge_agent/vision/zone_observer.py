@@ -48,7 +48,9 @@ class ZoneObserver:
     @property
     def is_calibrated(self) -> bool:
         """Whether it is known of every zone how it looks when it is empty."""
-        return self._stored is not None or len(self._calibrated) == len(self._zones)
+        if self._stored is not None:
+            return True
+        return bool(self._zones) and len(self._calibrated) == len(self._zones)
 
     def calibrate(self, pictures: Iterable[GreyPicture]) -> None:
         """Take the median of pictures in which every zone is empty as the reference."""

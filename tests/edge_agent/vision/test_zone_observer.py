@@ -48,6 +48,15 @@ def test_without_a_reference_it_is_compared_with_the_first_picture() -> None:
     assert (then[ZONES[0]].changed > 0.15, then[ZONES[0]].outline > 0.2) == (True, True)
 
 
+def test_before_zones_are_drawn_it_looks_on_and_learns_nothing() -> None:
+    observer = ZoneObserver(())
+    assert observer.observe(room(3), at(3)) == {}
+    assert not observer.learn({}, at(3))
+    assert observer.observe(room(40), at(40)) == {}
+    assert not observer.is_calibrated, "a look kept now would count for zones drawn later"
+    assert observer.export_reference() is None
+
+
 def test_a_picture_of_another_size_is_not_compared() -> None:
     observer = calibrated(WHOLE)
     assert observer.observe(room(0)[:-5], at(0)) == {}
