@@ -32,7 +32,7 @@ demo: ## server, broker and edge agents here; PORT=8000, or SOURCE= ZONES= EMPTY
 
 test: ## install what the tests need and run every test
 	@$(MAKE) --no-print-directory -j2 $(DEV) $(ASSETS) $(ASYNCAPI) $(AXE) $(SYSTEM)
-	$(PY) -m pytest -n 2 --dist loadfile
+	$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 check: lint test ## lint, then test
 

@@ -1,7 +1,8 @@
 """The ring keeps its limits, never deletes what is held, and is whole after any end."""
 
 import sys
-from datetime import timedelta
+from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -201,6 +202,12 @@ for number in range(10**6):
 """
 
 
+def _is_at_work(room: Path, start: datetime) -> bool:
+    """A segment that began at `start` or later is there, and one was deleted."""
+    begins = [int(path.name.split("-")[0]) / 1000 for path in room.glob("*.segment")]
+    return max(begins, default=0) >= start.timestamp() and any(room.glob("*.overwritten"))
+
+
 @pytest.mark.processes
 def test_a_kill_leaves_whole_segments_only(tmp_path: Path, repository: Path) -> None:
     folder = tmp_path / "ring"
@@ -209,7 +216,7 @@ def test_a_kill_leaves_whole_segments_only(tmp_path: Path, repository: Path) -> 
         arguments = [sys.executable, "-c", _WRITER, str(folder), start.isoformat()]
         writer = Program(arguments, tmp_path / "log", cwd=repository).start()
         # Each run writes some and deletes some before it is killed.
-        wait_until(lambda: list(folder.glob("room/*.overwritten")), 30, "segments")
+        wait_until(partial(_is_at_work, folder / "room", start), 30, "segments")
         writer.kill()
         ring = make_ring(folder)
         found = ring.list_segments("room", ALWAYS)
