@@ -47,8 +47,8 @@ format: $(DEV) ## let ruff put the code into form
 	$(VENV)/bin/ruff format $(CODE)
 	$(VENV)/bin/ruff check --fix $(CODE)
 
-bench: $(DEV) $(ASSETS) ## measure; a table on the screen and JSON in bench/results/
-	$(PY) -m bench
+bench: $(DEV) $(ASSETS) ## measure; a table on the screen and JSON in bench/results/ (PARTS="intake latency": some only)
+	$(PY) -m bench $(PARTS)
 
 soak: $(DEV) $(ASSETS) $(SYSTEM) ## an hour of video, then kills and outages until one fails or Ctrl-C
 	$(PY) -m bench soak cameras

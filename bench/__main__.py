@@ -1,4 +1,4 @@
-"""`python -m bench`: measures everything; `… soak`: a fleet until Ctrl-C; `… soak cameras`."""
+"""`python -m bench [PART…]`: measures all parts or some; `… soak`: a fleet; `… soak cameras`."""
 
 import logging
 import sys
@@ -15,15 +15,16 @@ from bench.soak import soak
 from central_server.main import read_clock
 
 RESULTS = Path(__file__).resolve().parent / "results"
+# The longest last: each part's table is shown, and all so far stored, as soon as it is measured.
 PARTS = {
-    "both programs": programs.measure,
+    "programs": programs.measure,
+    "intake": rates.measure,
+    "latency": latency.measure,
     "cameras": edge.measure,
-    "key frames": key_frames.measure,
+    "key-frames": key_frames.measure,
     "cards": cards.measure,
     "presence": presence.measure,
-    "trust in the picture": tamper.measure,
-    "the intake's rates": rates.measure,
-    "event to visible flag": latency.measure,
+    "trust": tamper.measure,
 }
 
 
@@ -36,15 +37,21 @@ def main(arguments: list[str]) -> int:
         return soak(console)
     if arguments == ["soak", "cameras"]:
         return soak_cameras(console)
+    unknown = [name for name in arguments if name not in PARTS]
+    if unknown:
+        console.print(f"no part {unknown[0]!r}; there are: {', '.join(PARTS)}, soak")
+        return 2
     figures: list[Figure] = []
+    began = read_clock()
     with tempfile.TemporaryDirectory(prefix="onestop-bench-") as folder:
-        for number, (what, measure) in enumerate(PARTS.items()):
-            console.print(f"measuring {what} …")
-            place = Path(folder) / str(number)
+        for name in arguments or PARTS:
+            console.print(f"measuring {name} …")
+            place = Path(folder) / name
             place.mkdir()
-            figures += measure(place)
-    print_table(figures, console)
-    console.print(f"stored in {store(figures, RESULTS, read_clock())}")
+            measured = PARTS[name](place)
+            print_table(measured, console)
+            figures += measured
+            console.print(f"stored in {store(figures, RESULTS, began)}")
     return 0
 
 
