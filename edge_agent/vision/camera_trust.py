@@ -62,8 +62,6 @@ SEEK_SHIFT_BELOW = 0.9
 SEEK_SHIFT_EVERY = timedelta(seconds=0.9)  # it costs a millisecond
 FOLLOW_EVERY = timedelta(seconds=5)  # a view that wanders, before it is amiss
 MOVED_FROM = 0.0125  # share of the width: 8 pixels of 640
-# A view that nobody calibrated may have been learned while somebody stood before the camera.
-LEARN_ANEW_AFTER = timedelta(minutes=10)
 
 
 class CameraTrust:
@@ -74,7 +72,6 @@ class CameraTrust:
         self._liveness = Liveness()
         self._sought_at: datetime | None = None
         self._shift: Shift | None = None
-        self._amiss_since: datetime | None = None
 
     def judge(self, view: View, colours: Callable[[], Image], at: datetime) -> Judgement:
         """What is wrong with the picture of `at`, if anything; `colours` is asked for seldom."""
@@ -84,19 +81,7 @@ class CameraTrust:
             return Judgement(CameraState.FROZEN, since=self._liveness.still_since)
         if judged is OK:
             self.memory.learn(view, at)
-        self._doubt_the_view(judged, at)
         return judged
-
-    def _doubt_the_view(self, judged: Judgement, at: datetime) -> None:
-        """What nobody calibrated and does not come back was no good view to begin with."""
-        since = self._amiss_since
-        if judged is OK or self.memory.is_calibrated:
-            self._amiss_since = None
-        elif since is None or at < since:
-            self._amiss_since = at
-        elif at - since >= LEARN_ANEW_AFTER:
-            self._amiss_since = None
-            self.memory.forget()
 
     @property
     def still_since(self) -> datetime | None:

@@ -30,7 +30,6 @@ class ViewMemory:
 
     def __init__(self) -> None:
         self.view: View | None = None
-        self.is_calibrated = False  # or was seen to be good before a restart
         self._picture = np.zeros((0, WIDTH), np.float32)
         self._offset = np.zeros(2)  # from `_picture` to what is shown, right and down, of the width
         self._followed = np.zeros(2)
@@ -45,19 +44,18 @@ class ViewMemory:
         return self.view is not None and self._learning_since is None
 
     def forget(self) -> None:
-        """Begin anew with the next picture that can be trusted."""
+        """Begin anew with the next picture that can be trusted; for the installer alone to ask."""
         self.view = None
 
     def calibrate(self, pictures: Sequence[GreyImage]) -> None:
         """Take the mean of pictures of the view as it is meant, all of them `View.fine`."""
         self._take(np.mean(pictures, axis=0, dtype=np.float32))
-        self.is_calibrated = True
 
     def learn(self, view: View, at: datetime) -> None:
         """A picture that can be trusted; also the first one, if there is nothing to go by."""
         if self.view is None:
             self._take(view.fine.astype(np.float32))
-            self._learning_since, self._count, self.is_calibrated = at, 1, False
+            self._learning_since, self._count = at, 1
         elif self._learning_since is not None:
             self._learn_anew(view, at, self._learning_since)
         elif self._learned_at is None or at < self._learned_at:
