@@ -138,7 +138,7 @@ def edge_strength(picture: npt.NDArray[np.float32]) -> GreyPicture:
 
 def _stretch(grey: GreyImage) -> GreyImage:
     """Video's range of brightness to the whole of it."""
-    above_black = cv2.subtract(grey, VIDEO_BLACK)  # type: ignore[call-overload]
+    above_black = cv2.subtract(grey, VIDEO_BLACK)  # type: ignore[call-overload]  # takes a scalar
     return np.asarray(cv2.convertScaleAbs(above_black, alpha=255 / VIDEO_SPAN), dtype=np.uint8)
 
 

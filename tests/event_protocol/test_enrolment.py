@@ -36,7 +36,7 @@ def test_a_request_that_cant_be_one_is_refused(changed: dict[str, str]) -> None:
         ("127.8.0.1", True),
         ("::1", True),
         ("localhost", True),
-        ("0.0.0.0", False),  # noqa: S104
+        ("0.0.0.0", False),  # noqa: S104 - nothing binds to it
         ("10.0.0.5", False),
         ("mqtt.example", False),
         ("localhost.example", False),

@@ -4,53 +4,44 @@ import asyncio
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from threading import Event, Thread
 from typing import Any
 
+from tests.processes.local_http import LocalServer, Quiet
 
-class Webhook:
+
+class Webhook(LocalServer):
     """Keeps what was posted; `status` is what it answers, `hold` keeps every answer back."""
 
     def __init__(self) -> None:
+        super().__init__(_Hook)
         self.posts: list[dict[str, Any]] = []
         self.status = 200
         self.hold: Event | None = None
-        webhook = self
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                if webhook.hold is not None:
-                    webhook.hold.wait(10)
-                if webhook.status == 200:
-                    webhook.posts.append(json.loads(body))
-                self.send_response(webhook.status)
-                self.end_headers()
-
-            def log_message(self, format: str, *args: object) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self._thread = Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
+    def __exit__(self, *_: object) -> None:
+        if self.hold is not None:
+            self.hold.set()
+        super().__exit__()
 
     @property
     def address(self) -> str:
         """As apprise takes it."""
-        return f"json://127.0.0.1:{self._server.server_address[1]}/flags"
+        return f"json://127.0.0.1:{self.server_port}/flags"
 
-    @contextmanager
-    def running(self) -> Iterator["Webhook"]:
-        """Listens until the end of the block."""
-        self._thread.start()
-        try:
-            yield self
-        finally:
-            if self.hold is not None:
-                self.hold.set()
-            self._server.shutdown()
-            self._server.server_close()
+
+class _Hook(Quiet, BaseHTTPRequestHandler):
+    server: Webhook
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        if self.server.hold is not None:
+            self.server.hold.wait(10)
+        if self.server.status == 200:
+            self.server.posts.append(json.loads(body))
+        self.send_response(self.server.status)
+        self.end_headers()
 
 
 class MailBox:

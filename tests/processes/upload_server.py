@@ -4,11 +4,9 @@ It checks every signature, hands keys back as the real one does, and can be told
 """
 
 import hashlib
-import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Self
+from http.server import BaseHTTPRequestHandler
 
 from event_protocol.evidence import (
     OFFSET_HEADER,
@@ -23,18 +21,17 @@ from event_protocol.evidence_keys import hand_back, unseal_key
 from event_protocol.messages import HandedKey
 from event_protocol.names import format_time
 from event_protocol.sealing import SealError
+from tests.processes.local_http import LocalServer, Quiet
 
 
-class UploadServer(ThreadingHTTPServer):
+class UploadServer(LocalServer):
     """Takes reports and chunks of one device.
 
     `faults` are answered first, in order: a status, or 0 to hang up after half the chunk.
     """
 
-    daemon_threads = True
-
     def __init__(self, device_key: bytes, sealing_keys: dict[str, bytes]) -> None:
-        super().__init__(("127.0.0.1", 0), _Answer)
+        super().__init__(_Answer)
         self.device_key = device_key
         self.sealing_keys = sealing_keys
         self.reports: list[EvidenceReport] = []
@@ -47,23 +44,13 @@ class UploadServer(ThreadingHTTPServer):
             lambda _report, _keys: None
         )
 
-    def __enter__(self) -> Self:
-        self._thread = threading.Thread(target=self.serve_forever, args=(0.02,))
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.shutdown()
-        self._thread.join()
-        self.server_close()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}"
-
     @property
     def now(self) -> datetime:
         return datetime.now(UTC) + self.ahead  # noqa: TID251 - the machine's clock, as a server
+
+    def was_asked(self, times: int) -> bool:
+        """Whether so many requests have come."""
+        return len(self.asked) >= times
 
     def last(self, status: ReportStatus) -> EvidenceReport | None:
         """The newest report of that kind."""
@@ -90,7 +77,7 @@ class UploadServer(ThreadingHTTPServer):
         return tuple(handed)
 
 
-class _Answer(BaseHTTPRequestHandler):
+class _Answer(Quiet, BaseHTTPRequestHandler):
     server: UploadServer
 
     def do_PUT(self) -> None:
@@ -163,6 +150,3 @@ class _Answer(BaseHTTPRequestHandler):
         if status != 204:
             self.send_header("Content-Length", "0")
         self.end_headers()
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Tests are quiet."""

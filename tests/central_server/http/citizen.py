@@ -11,8 +11,13 @@ import httpx
 from fastapi import FastAPI
 from sqlmodel import select
 
+from central_server.domain.feedback import fold_versions
+from central_server.domain.server_log import FeedbackCompleted, FeedbackReceived, LoggedEntry
 from central_server.services.context import ServerContext
+from central_server.storage import server_log
 from central_server.storage.tables import FeedbackRow
+from event_protocol.feedback import FeedbackContent
+from event_protocol.sealing import unseal
 
 TOKEN_KEY = bytes(range(32))  # signs the codes on the desks' screens
 Fields = Mapping[str, str | list[str]]
@@ -95,3 +100,23 @@ def feedback_rows(context: ServerContext) -> list[FeedbackRow]:
     """All feedback that was filed."""
     with context.database.transaction() as db:
         return list(db.exec(select(FeedbackRow)))
+
+
+def entries(context: ServerContext) -> list[LoggedEntry]:
+    """What the server's log holds of feedback."""
+    with context.database.reading() as db:
+        return [
+            logged
+            for logged in server_log.read_after(db, 0)
+            if isinstance(logged.entry, FeedbackReceived | FeedbackCompleted)
+        ]
+
+
+def content(context: ServerContext) -> FeedbackContent:
+    """What the log says of the only feedback, opened."""
+    versions = []
+    for logged in entries(context):
+        assert isinstance(logged.entry, FeedbackReceived | FeedbackCompleted)
+        assert logged.sealed is not None
+        versions.append(unseal(logged.sealed, logged.entry.digest, context.keys.sealing))
+    return fold_versions(versions).content

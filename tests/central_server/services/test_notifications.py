@@ -44,13 +44,13 @@ def context(database: Database, tmp_path: Path, clock: Clock) -> ServerContext:
 
 @pytest.fixture
 def webhook() -> Iterator[Webhook]:
-    with Webhook().running() as running:
+    with Webhook() as running:
         yield running
 
 
 @pytest.fixture
 def second_webhook() -> Iterator[Webhook]:
-    with Webhook().running() as running:
+    with Webhook() as running:
         yield running
 
 

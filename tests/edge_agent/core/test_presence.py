@@ -4,7 +4,7 @@ What is gone in a frame went midway between it and the one before.
 """
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -60,6 +60,12 @@ def feed(tracker: PresenceTracker, *script: Reading) -> list[Statement]:
         readings = {} if share is None else {"seat": see(share)}
         statements += tracker.observe(readings, at(seconds))
     return statements
+
+
+def last_confidence(statements: Sequence[Statement]) -> float:
+    data = statements[-1].data
+    assert isinstance(data, PresenceObserved)
+    return data.confidence
 
 
 def brief(statements: Iterable[Statement]) -> list[Said]:
@@ -198,13 +204,14 @@ def test_a_first_frame_alone_is_fully_observed_or_not_at_all() -> None:
 
 
 def test_confidence_is_the_reading_s_margin() -> None:
-    clear = feed(make_tracker(), (0, FULL), (1, FULL))[-1].data
+    clear = feed(make_tracker(), (0, FULL), (1, FULL))
     moves = {"seat": ZoneReading(0.06, moving=0.01)}
     tracker = make_tracker()
-    close = [s for n in range(2) for s in tracker.observe(moves, at(n))][-1].data
-    gone = feed(make_tracker(), (0, 0.0), (2, 0.03))[-1].data
-    unknown = feed(make_tracker(), (0, None))[-1].data
-    assert [getattr(d, "confidence") for d in (clear, close, gone, unknown)] == [1, 0.5, 0.75, 0]  # noqa: B009 mypy
+    close = [s for n in range(2) for s in tracker.observe(moves, at(n))]
+    gone = feed(make_tracker(), (0, 0.0), (2, 0.03))
+    unknown = feed(make_tracker(), (0, None))
+    confidences = [last_confidence(said) for said in (clear, close, gone, unknown)]
+    assert confidences == [1, 0.5, 0.75, 0]
 
 
 def test_a_clock_set_back_claims_no_observed_time() -> None:

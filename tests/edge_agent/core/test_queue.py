@@ -1,6 +1,7 @@
 """Scripts of a waiting zone: (begin, end, presence, figures) in; (since, band, confidence) out."""
 
 from datetime import UTC, datetime, timedelta
+from uuid import uuid4
 
 from edge_agent.core.desk_zones import Zone
 from edge_agent.core.presence import PresenceTracker
@@ -74,7 +75,7 @@ def test_a_remnant_makes_an_empty_bench_less_certain() -> None:
 
 def test_only_waiting_zones_have_queues() -> None:
     seat = Zone("seat", ZoneRole.CITIZEN, ZONE.polygon)
-    tracker = PresenceTracker(DESK, (seat, ZONE), lambda: None)  # type: ignore[arg-type, return-value]
+    tracker = PresenceTracker(DESK, (seat, ZONE), uuid4)
     said = []
     for second in range(5):
         at = START + timedelta(seconds=second)

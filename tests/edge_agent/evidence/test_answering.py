@@ -4,6 +4,7 @@ import io
 import logging
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import av
@@ -232,8 +233,8 @@ def test_an_upload_goes_on_where_the_line_broke(box: Box, server: UploadServer) 
     breaks = iter([0, 503, 0])
     box.take(command)
     for status in breaks:
-        seen = len(server.asked)
-        wait_until(lambda seen=seen: len(server.asked) > seen + 2, 20, "chunks")  # type: ignore[misc]
+        wanted = len(server.asked) + 3
+        wait_until(partial(server.was_asked, wanted), 20, "chunks")
         server.faults.append(status)
     wait_until(lambda: not box.orders.list_open(), 20, "the clip")
     report = server.reports[-1]

@@ -70,7 +70,7 @@ def test_a_sink_is_told_of_the_end_when_reading_is_given_up(film: Path) -> None:
     ring = Ring()
     frames = VideoFile(film, START, sink=ring).frames()
     next(frames)
-    frames.close()  # type: ignore[attr-defined]
+    frames.close()  # type: ignore[attr-defined]  # a generator
     assert ring.ends == 1
 
 
