@@ -19,6 +19,7 @@ from event_protocol.events import (
     EVENT_OF_DATA,
     SOURCE_PREFIX,
     CameraObserved,
+    CameraState,
     Event,
     EventData,
     PresenceObserved,
@@ -28,6 +29,9 @@ from event_protocol.names import NO_HASH, DeskId
 START = datetime(1970, 1, 1, tzinfo=UTC)
 DESK = DeskId("desk")
 DEVICE = "analyze"
+# A recording has no camera that could be lost, only spans of which it holds no picture: its events
+# say so and presence is unknown there, but the camera's line knows only what a picture shows.
+NO_PICTURE = CameraState.LOST
 
 
 def to_seconds(at: datetime) -> float:
@@ -53,10 +57,12 @@ class LineWriter:
         for statement in said:
             if isinstance(statement, CardRating):
                 continue
-            change = self._change(statement.data)
-            applies_at = statement.at
-            if change and isinstance(statement.data, PresenceObserved | CameraObserved):
-                applies_at = statement.data.since
+            data, applies_at = statement.data, statement.at
+            change = self._change(data)
+            if isinstance(data, PresenceObserved | CameraObserved) and (
+                change is not None or data.state is NO_PICTURE
+            ):
+                applies_at = data.since
             entry = to_seconds(applies_at), next(self._tie_breaker), change, statement
             heapq.heappush(self._waiting, entry)
 
@@ -76,6 +82,8 @@ class LineWriter:
         if isinstance(data, PresenceObserved):
             line, what = {"zone": data.zone, "state": data.state.value}, f"zone {data.zone}"
         elif isinstance(data, CameraObserved):
+            if data.state is NO_PICTURE:
+                return None
             line, what = {"camera": data.state.value}, "camera"
         else:
             return None

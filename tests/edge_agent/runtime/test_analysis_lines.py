@@ -24,6 +24,10 @@ def at(seconds: float) -> datetime:
     return START + timedelta(seconds=seconds)
 
 
+def camera(said_at: float, state: CameraState, since: float) -> Statement:
+    return Statement(DESK, at(said_at), CameraObserved(camera="c", state=state, since=at(since)))
+
+
 def presence(said_at: float, zone: str, state: PresenceState, since: float) -> Statement:
     data = PresenceObserved(
         zone=zone,
@@ -86,3 +90,25 @@ def test_camera_and_slips_have_their_lines_and_ratings_have_none() -> None:
     kinds = [(line["t"], line["event"]["type"]) for line in written.lines if "event" in line]
     assert kinds == [(0, "onestop.camera.observed"), (2, "onestop.slip.scanned")]
     assert "rating" not in written.output.getvalue()
+
+
+def test_a_span_without_pictures_is_an_event_and_unknown_presence_but_no_state_of_the_camera() -> (
+    None
+):
+    written = Written()
+    written.writer.take([camera(0, CameraState.OK, 0)])
+    written.writer.take([camera(60, CameraState.LOST, 30)])
+    written.writer.take([presence(60, "a", PresenceState.UNKNOWN, 30)])
+    written.writer.take([camera(61, CameraState.OK, 60)])
+    written.writer.take([camera(70, CameraState.COVERED, 65)])
+    written.writer.write_all()
+    assert written.states == [
+        {"t": 0.0, "camera": "ok"},
+        {"t": 30.0, "zone": "a", "state": "unknown"},
+        {"t": 65.0, "camera": "covered"},
+    ]
+    events = [
+        (line["t"], line["event"]["data"]["state"]) for line in written.lines if "event" in line
+    ]
+    assert (30, "lost") in events
+    assert (61, "ok") in events

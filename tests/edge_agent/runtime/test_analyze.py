@@ -193,6 +193,28 @@ def test_a_truncated_video_is_analysed_as_far_as_it_goes_and_that_is_said(
     assert "truncated or damaged" in run.stderr
 
 
+def test_of_a_span_without_pictures_presence_is_unknown_and_the_camera_keeps_its_state(
+    testdata: Path, clip: dict[str, Any], zones_file: Path, tmp_path: Path
+) -> None:
+    paused, begin, pause, end = tmp_path / "paused.mp4", 8.0, 30.0, 16.0
+    with av.open(str(testdata / clip["file"])) as source, av.open(str(paused), "w") as target:
+        stream = target.add_stream_from_template(source.streams.video[0])
+        is_after = False
+        for packet in source.demux(video=0):
+            if packet.pts is None or packet.dts is None or packet.pts * packet.time_base > end:
+                continue
+            is_after |= packet.is_keyframe and float(packet.pts * packet.time_base) >= begin
+            shift = int(pause / packet.time_base) if is_after else 0
+            packet.pts, packet.dts, packet.stream = packet.pts + shift, packet.dts + shift, stream
+            target.mux(packet)
+    lines = read_lines(analyze(paused, zones_file, "--empty", "0-5").stdout)
+    assert {line["camera"] for line in lines if "camera" in line} == {"ok"}
+    for zone in SHAPES:
+        told = changes(lines, zone)
+        assert [state for _, state in told] == ["empty", "occupied", "unknown", "occupied"]
+        assert [t for t, _ in told[2:]] == pytest.approx([begin, begin + pause], abs=0.2)
+
+
 @pytest.mark.parametrize(
     ("video", "zones", "options", "message"),
     [
