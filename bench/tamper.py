@@ -10,11 +10,11 @@ import statistics
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from multiprocessing import get_context
 from pathlib import Path
-
-import numpy as np
 
 from bench.harmless_pictures import all_harmless
 from bench.report import Figure
@@ -26,6 +26,7 @@ from bench.tamper_pictures import (
     Change,
     Clip,
     Tamper,
+    clip_names,
     freezes_of,
     load_clips,
     look,
@@ -42,7 +43,8 @@ DUE_S, FROZEN_DUE_S, CLEAR_S = 5.0, 6.0, 4.0
 START = datetime(2026, 1, 5, tzinfo=UTC)
 DESK = DeskId("desk")
 ROOT = Path(__file__).resolve().parent.parent
-OFTEN = ("desk_one_by_one_a", "asl_book", "classroom", "worker_zone")
+TESTDATA = Path(os.environ.get("TESTDATA", ROOT.parent / "shared" / "testdata"))
+DESK_CLIP = "desk_one_by_one_a"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,12 +98,56 @@ class Watch:
         return [(at_s, data) for at_s, data in self.told if data.state is not CameraState.OK]
 
 
-def try_tamper(clip: Clip, tamper: Tamper, watch: Watch) -> Outcome:
-    """Play one trial; `watch` must be new."""
-    for at_s in np.arange(0, SECONDS, 1 / clip.fps):
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How a camera is looked at: how many of the clip's pictures, and whether it is calibrated."""
+
+    name: str
+    every: int  # picture
+    calibrated_s: float = 0.0
+
+
+# Of clips with five pictures a second.
+WAYS = (
+    Way("1 fps", 5, CALIBRATED_S),
+    Way("1 fps, nobody calibrated", 5),
+    Way("5 fps", 1, CALIBRATED_S),
+    Way("5 fps, nobody calibrated", 1),
+)
+
+
+def play(clip: Clip, shown: Callable[[float], Image], ways: Sequence[Way]) -> list[Watch]:
+    """One trial, looked at in all ways at once, since drawing it is what takes long."""
+    watches = [Watch(way.calibrated_s) for way in ways]
+    for number in range(round(SECONDS * clip.fps)):
+        looking = [w for w, way in zip(watches, ways, strict=True) if number % way.every == 0]
+        image = shown(number / clip.fps) if looking else None
+        for watch in looking:
+            assert image is not None  # noqa: S101 - somebody looks
+            watch.show(image, number / clip.fps)
+    return watches
+
+
+def tampered(clip: Clip, tamper: Tamper) -> Callable[[float], Image]:
+    """What is shown at each second: clean, tampered, clean."""
+
+    def shown(at_s: float) -> Image:
         wide = clip.at(at_s)
-        is_on = BEGIN_S <= at_s < END_S
-        watch.show(tamper.change(wide, at_s) if is_on else look(wide), float(at_s))
+        return tamper.change(wide, at_s) if BEGIN_S <= at_s < END_S else look(wide)
+
+    return shown
+
+
+def harmless(clip: Clip, change: Change) -> Callable[[float], Image]:
+    """What is shown at each second; those of the calibration are as recorded."""
+    return lambda at_s: (change if at_s >= CALIBRATED_S else _as_recorded)(clip.at(at_s), at_s)
+
+
+def _as_recorded(wide: Image, _at_s: float) -> Image:
+    return look(wide)
+
+
+def _outcome(clip: Clip, tamper: Tamper, watch: Watch) -> Outcome:
     alarms = [(at_s, data.state) for at_s, data in watch.alarms if BEGIN_S <= at_s < END_S]
     cleared = [
         at_s
@@ -118,28 +164,25 @@ def try_tamper(clip: Clip, tamper: Tamper, watch: Watch) -> Outcome:
     )
 
 
-def try_harmless(clip: Clip, change: Change, watch: Watch) -> int:
-    """How many alarms there were; the seconds of the calibration are as recorded."""
-    for at_s in np.arange(0, SECONDS, 1 / clip.fps):
-        wide = clip.at(at_s)
-        watch.show(change(wide, at_s) if at_s >= CALIBRATED_S else look(wide), float(at_s))
-    return len(watch.alarms)
-
-
 # --- the table -----------------------------------------------------------------------------------
 
 
 @dataclass
 class Score:
-    """All trials of one run."""
+    """All trials that were looked at in one way."""
 
-    outcomes: list[Outcome]
-    false_alarms: dict[str, int]  # by clip and variant
+    outcomes: list[Outcome] = field(default_factory=list)
+    false_alarms: dict[str, int] = field(default_factory=dict)  # by clip and variant
 
     def share(self, is_good: Callable[[Outcome], bool], among: Sequence[Outcome] = ()) -> float:
         """Of `among`, or of all, in per cent."""
         counted = among or self.outcomes
         return 100 * sum(map(is_good, counted)) / max(1, len(counted))
+
+    def add(self, other: "Score") -> None:
+        """What another run found, on other clips."""
+        self.outcomes += other.outcomes
+        self.false_alarms |= other.false_alarms
 
 
 def is_named(outcome: Outcome) -> bool:
@@ -147,44 +190,56 @@ def is_named(outcome: Outcome) -> bool:
     return outcome.is_detected and outcome.told is outcome.expected
 
 
-def run(clips: Sequence[Clip], figure: Clip, calibrated_s: float) -> Score:
-    """Every trial on every clip."""
-    score = Score([], {})
-    for clip in clips:
-        for tamper in (*TAMPERS, *freezes_of(clip)):
-            watch = Watch(calibrated_s)
-            score.outcomes.append(try_tamper(clip, tamper, watch))
-        for name, change in all_harmless(figure).items():
-            alarms = try_harmless(clip, change, Watch(calibrated_s))
-            if alarms:
-                score.false_alarms[f"{clip.name}, {name}"] = alarms
-    return score
+def run(clip: Clip, figure: Clip, ways: Sequence[Way]) -> list[Score]:
+    """Every trial on one clip; a score for each way. `figure`: see `all_harmless`."""
+    scores = [Score() for _ in ways]
+    for tamper in (*TAMPERS, *freezes_of(clip)):
+        watches = play(clip, tampered(clip, tamper), ways)
+        for score, watch in zip(scores, watches, strict=True):
+            score.outcomes.append(_outcome(clip, tamper, watch))
+    for name, change in all_harmless(figure).items():
+        watches = play(clip, harmless(clip, change), ways)
+        for score, watch in zip(scores, watches, strict=True):
+            if watch.alarms:
+                score.false_alarms[f"{clip.name}, {name}"] = len(watch.alarms)
+    return scores
+
+
+def run_clip(name: str) -> list[Score]:
+    """All of `WAYS` on a clip of the test data."""
+    (clip,) = load_clips(TESTDATA, [name], 5)
+    (figure,) = load_clips(TESTDATA, ["asl_book"], 2)
+    return run(clip, figure, WAYS)
 
 
 def measure(_folder: Path) -> list[Figure]:
-    """Every clip at one picture a second, calibrated; four at five, with a view learned alone."""
-    testdata = Path(os.environ.get("TESTDATA", ROOT.parent / "shared" / "testdata"))
-    (figure,) = load_clips(testdata, ["asl_book"], 2)
-    slow = run(list(load_clips(testdata, (), 1)), figure, CALIBRATED_S)
-    fast = run(list(load_clips(testdata, OFTEN, 5)), figure, 0)
-    (desk,) = load_clips(testdata, OFTEN[:1], 10)
-    watch = Watch(CALIBRATED_S)
-    try_harmless(desk, lambda wide, _at_s: look(wide), watch)
-    cost = Figure("trust: a judgement at 640 × 360", 1000 * watch.spent_s / watch.judged, "ms")
-    return [
-        *_figures("1 fps", slow),
-        *_figures("5 fps, nobody calibrated", fast),
-        replace(cost, target=1, is_limit=True, note="somebody in the picture for most of the time"),
-    ]
+    """Every clip in every way: ten minutes of one core, shared by all there are."""
+    scores = [Score() for _ in WAYS]
+    with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
+        for found in pool.map(run_clip, clip_names(TESTDATA)):
+            for score, more in zip(scores, found, strict=True):
+                score.add(more)
+    by_way = zip(WAYS, scores, strict=True)
+    return [*_measure_cost(), *(figure for way in by_way for figure in figures(*way))]
 
 
-def _figures(what: str, score: Score) -> list[Figure]:
+def _measure_cost() -> list[Figure]:
+    (desk,) = load_clips(TESTDATA, [DESK_CLIP], 10)
+    way = Way("cost", 1, CALIBRATED_S)
+    (watch,) = play(desk, lambda at_s: look(desk.at(at_s)), [way])
+    name, cost_ms = "trust: a judgement at 640 × 360", 1000 * watch.spent_s / watch.judged
+    note = "somebody in the picture for most of the time"
+    return [Figure(name, cost_ms, "ms", target=1, is_limit=True, note=note)]
+
+
+def figures(way: Way, score: Score) -> list[Figure]:
+    """The rows of one way."""
     outcomes = score.outcomes
     told = [o.after_s for o in outcomes if o.after_s is not None]
     cleared = [o.cleared_s for o in outcomes if o.cleared_s is not None]
     missed = Counter(f"{o.clip}" for o in outcomes if not o.is_detected)
     false = ", ".join(score.false_alarms) or "none"
-    name = f"tamper, {what}"
+    name = f"tamper, {way.name}"
     by_state = {state: [o for o in outcomes if o.expected is state] for state in CameraState}
     return [
         Figure(

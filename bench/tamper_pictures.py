@@ -57,11 +57,20 @@ class Tamper:
 # --- pictures ------------------------------------------------------------------------------------
 
 
+def clip_names(testdata: Path) -> list[str]:
+    """All clips there are, without their endings."""
+    return [path.stem for path in _list_files(testdata)]
+
+
+def _list_files(testdata: Path) -> list[Path]:
+    labels = json.loads((testdata / "ground_truth.json").read_text())["clips"]
+    return [testdata / label["file"] for label in labels]
+
+
 def load_clips(testdata: Path, names: Sequence[str], fps: float) -> Iterator[Clip]:
-    """Decode the clips, `fps` pictures a second; `names` without their endings, all if empty."""
-    for label in json.loads((testdata / "ground_truth.json").read_text())["clips"]:
-        path = testdata / label["file"]
-        if names and path.stem not in names:
+    """Decode the clips of those names, `fps` pictures a second."""
+    for path in _list_files(testdata):
+        if path.stem not in names:
             continue
         pictures: list[Image] = []
         with av.open(str(path)) as container:
