@@ -26,8 +26,8 @@ from event_protocol.events import CameraDetail, CameraState, PictureShift
 DARK_BELOW = 30.0
 # Without a view to compare with: a hand, cloth or sheet before the lens is evenly lit and out of
 # focus. At the strongest half per cent of the smoothed gradients noise of 20 grey levels reaches
-# 10, the emptiest car park in a fifth of its light 16, rooms 60 and more.
-EDGE_BELOW = 14.0
+# 10, the bare asphalt of a car park 14, rooms 60 and more.
+EDGE_BELOW = 12.0
 EDGE_QUANTILE = 0.995
 
 # Shares of the picture. What covers stands so near that it is out of focus; of a person who fills
@@ -142,13 +142,15 @@ class CameraTrust:
         area = largest_area(found.hidden & found.soft)
         share = float(area.mean())
         is_soft_cover = share >= COVERED_FROM and _fills(area, found, SOFT_OF_HIDDEN)
-        if is_soft_cover and (share >= COVERED_IN_INFRARED or not _is_colourless(colours())):
+        if is_soft_cover and not _may_be_infrared(share, colours):
             return _covered(view, area, CameraDetail.PARTLY)
         moved = self._liveness.moved
         if moved is None or moved.shape != found.hidden.shape:
             return OK
         area = largest_area(found.hidden & ~moved)
-        if float(area.mean()) >= STILL_COVER_FROM and _fills(area, found, STILL_OF_HIDDEN):
+        share = float(area.mean())
+        is_still_cover = share >= STILL_COVER_FROM and _fills(area, found, STILL_OF_HIDDEN)
+        if is_still_cover and not _may_be_infrared(share, colours):
             return replace(
                 _covered(view, area, CameraDetail.PARTLY), since=self._liveness.moved_since
             )
@@ -211,6 +213,11 @@ def _covered(view: View, hidden: BlockMask | None, detail: CameraDetail | None =
     bright = view.brightness if hidden is None else view.brightness[hidden]
     is_glare = float((bright > SATURATED).mean()) > GLARE_SHARE
     return Judgement(CameraState.COVERED, CameraDetail.GLARE if is_glare else detail)
+
+
+def _may_be_infrared(share: float, colours: Callable[[], Image]) -> bool:
+    """Whether so much may be hidden by nothing but the end of the day."""
+    return share < COVERED_IN_INFRARED and _is_colourless(colours())
 
 
 def _is_colourless(image: Image) -> bool:
