@@ -6,7 +6,7 @@ resolution. Knows no file: it takes text and says in one line what is wrong with
 
 import math
 import re
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,6 +38,18 @@ class Zone:
         """Mean of the corners; good enough to tell which zone is nearer."""
         count = len(self.polygon)
         return sum(x for x, _ in self.polygon) / count, sum(y for _, y in self.polygon) / count
+
+    def holds(self, point: Point) -> bool:
+        """Whether the point lies inside: a ray from it to the right leaves an odd number of times.
+
+        The crossing-number test; on the border itself either answer is possible.
+        """
+        x, y = point
+        is_inside = False
+        for (x0, y0), (x1, y1) in _edges(self.polygon):
+            if (y0 > y) != (y1 > y) and x < x0 + (y - y0) * (x1 - x0) / (y1 - y0):
+                is_inside = not is_inside
+        return is_inside
 
 
 def parse_zones(text: str) -> tuple[Zone, ...]:
@@ -72,40 +84,41 @@ def _parse_zone(name: object, zone: object) -> Zone:
         raise ZonesError(f"zone {name}: unknown entry {unknown[0]!r}")
     if zone["role"] not in tuple(ZoneRole):
         raise ZonesError(f"zone {name}: role {zone['role']!r} is none of {_ROLES}")
-    return Zone(name, ZoneRole(zone["role"]), _parse_polygon(name, zone["polygon"]))
+    return Zone(name, ZoneRole(zone["role"]), parse_polygon(f"zone {name}", zone["polygon"]))
 
 
-def _parse_polygon(name: str, polygon: object) -> tuple[Point, ...]:
-    if not isinstance(polygon, list):
-        raise ZonesError(f"zone {name}: the polygon must be a list of [x, y]")
-    points = tuple(_parse_point(name, number, point) for number, point in enumerate(polygon, 1))
+def parse_polygon(what: str, polygon: object) -> tuple[Point, ...]:
+    """The corners of an area of the picture; raises `ZonesError` that begins with `what`."""
+    if not isinstance(polygon, list | tuple):
+        raise ZonesError(f"{what}: the polygon must be a list of [x, y]")
+    points = tuple(_parse_point(what, number, point) for number, point in enumerate(polygon, 1))
     if len(set(points)) < MIN_POINTS:
-        raise ZonesError(f"zone {name}: {len(set(points))} different points, needs {MIN_POINTS}")
+        raise ZonesError(f"{what}: {len(set(points))} different points, needs {MIN_POINTS}")
     if _area(points) < MIN_AREA:
-        raise ZonesError(f"zone {name}: the polygon has next to no area")
+        raise ZonesError(f"{what}: the polygon has next to no area")
     return points
 
 
-def _parse_point(name: str, number: int, point: object) -> Point:
+def _parse_point(what: str, number: int, point: object) -> Point:
     if (
-        not isinstance(point, list)
+        not isinstance(point, list | tuple)
         or len(point) != 2
         or not all(type(value) in (int, float) for value in point)
     ):
-        raise ZonesError(f"zone {name}: point {number} is not [x, y] with two numbers")
+        raise ZonesError(f"{what}: point {number} is not [x, y] with two numbers")
     x, y = (float(value) for value in point)
     if not (math.isfinite(x) and math.isfinite(y) and 0 <= x <= 1 and 0 <= y <= 1):
-        raise ZonesError(
-            f"zone {name}: point {number} [{x:g}, {y:g}] is outside the picture (0 to 1)"
-        )
+        raise ZonesError(f"{what}: point {number} [{x:g}, {y:g}] is outside the picture (0 to 1)")
     return x, y
 
 
 def _area(points: tuple[Point, ...]) -> float:
     """Shoelace formula."""
-    following = points[1:] + points[:1]
-    doubled = sum(x0 * y1 - x1 * y0 for (x0, y0), (x1, y1) in zip(points, following, strict=True))
-    return abs(doubled) / 2
+    return abs(sum(x0 * y1 - x1 * y0 for (x0, y0), (x1, y1) in _edges(points))) / 2
+
+
+def _edges(points: tuple[Point, ...]) -> Iterator[tuple[Point, Point]]:
+    return zip(points, points[1:] + points[:1], strict=True)
 
 
 def _one_line(error: yaml.YAMLError) -> str:

@@ -26,8 +26,8 @@ from edge_agent.runtime.installed_cameras import read_cameras
 from edge_agent.runtime.pipeline import DeskPipeline
 from edge_agent.runtime.sources import make_source, read_zones
 from edge_agent.settings import CameraSettings, EdgeSettings
+from edge_agent.vision.face_detector import DetectorError
 from edge_agent.vision.frames import SourceError
-from edge_agent.vision.privacy import DetectorError
 from event_protocol.enrolment import Enrolment
 from event_protocol.events import DeviceStarted
 from event_protocol.messages import CameraTelemetry, Command, DeviceConfiguration

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import structlog
 
@@ -18,7 +17,8 @@ from edge_agent.evidence.recorder import CameraRecorder, SegmentWriter
 from edge_agent.evidence.ring import Ring, RingLimits
 from edge_agent.evidence.upload import Uploader
 from edge_agent.settings import CameraSettings, EvidenceSettings, SettingsError
-from edge_agent.vision.privacy import Privacy, load_face_detector
+from edge_agent.vision.face_detector import FaceDetector, load_face_detector
+from edge_agent.vision.privacy import Privacy
 from event_protocol.messages import SendClip
 from event_protocol.names import DeskId, DeviceId
 
@@ -49,7 +49,7 @@ class EvidenceKeeper:
         self._list_cameras = list_cameras
         self._now = now
         self._recorders: dict[str, CameraRecorder] = {}
-        self._face_detector: Any = None
+        self._face_detector: FaceDetector | None = None
         if settings.blur_faces:
             self._face_detector = load_face_detector(settings.face_detector)
             if self._face_detector is None:

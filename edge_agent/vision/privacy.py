@@ -1,54 +1,24 @@
-"""Takes out of pictures what nobody may see: areas that were marked, and faces where it finds any.
-
-Detects *that* there is a face, to make it unknowable; nothing is compared or kept.
-"""
+"""Takes out of pictures what nobody may see: marked areas, and faces where any are found."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 
+from edge_agent.core.confirmation import Box
 from edge_agent.core.desk_zones import Point
+from edge_agent.vision.face_detector import FaceDetector
 from edge_agent.vision.frames import Image
 
 # One look costs 100 ms on a slow core. A head at a desk moves less than its own width meanwhile,
 # and a face that is missed in one look, or in two, is still covered from the last.
 LOOK_EVERY = timedelta(milliseconds=300)
 COVER_FOR = timedelta(milliseconds=1200)
-_DETECTION_WIDTH = 640
-_SMALLEST_FACE = 20  # pixels of the detection's picture: smaller ones can't be told by anybody
 _MARGIN = 0.3  # hair and chin, and the way to the next look
 _BLOCKS = 6  # across a face: eyes, nose and mouth are one
 _PAUSE_COLOUR = (64, 64, 64)
 _TEXT_COLOUR = (200, 200, 200)
-
-_Box = tuple[int, int, int, int]
-
-
-class DetectorError(Exception):
-    """The detector's file can't be used; says why."""
-
-
-def load_face_detector(file: Path | None = None) -> Any:
-    """OpenCV's cascade classifier from `file`, else the one that comes with OpenCV.
-
-    `None` if OpenCV comes with none (5 and later) and no file is named. Raises `DetectorError`.
-    """
-    if file is None:
-        folder = getattr(getattr(cv2, "data", None), "haarcascades", None)
-        file = None if folder is None else Path(folder) / "haarcascade_frontalface_default.xml"
-        if file is None or not file.exists() or not hasattr(cv2, "CascadeClassifier"):
-            return None
-    try:
-        detector = cv2.CascadeClassifier(str(file))
-    except (cv2.error, AttributeError, SystemError) as error:  # the last: its binding's own slip
-        raise DetectorError(f"{file}: {error}") from error
-    if detector.empty():
-        raise DetectorError(f"{file}: holds no face detector that OpenCV can read")
-    return detector
 
 
 class Privacy:
@@ -57,11 +27,13 @@ class Privacy:
     `face_detector`: what `load_face_detector` gave, or `None`.
     """
 
-    def __init__(self, masks: Sequence[Sequence[Point]], face_detector: Any) -> None:
+    def __init__(
+        self, masks: Sequence[Sequence[Point]], face_detector: FaceDetector | None
+    ) -> None:
         self._masks = masks
         self._detector = face_detector
         self._looked_at: datetime | None = None
-        self._faces: list[tuple[datetime, _Box]] = []
+        self._faces: list[tuple[datetime, Box]] = []
 
     def hide(self, image: Image, at: datetime) -> Image:
         """A copy fit to be shown."""
@@ -87,33 +59,18 @@ class Privacy:
         cv2.putText(image, text, place, cv2.FONT_HERSHEY_SIMPLEX, scale, _TEXT_COLOUR, 1)
         return image
 
-    def _look(self, detector: Any, image: Image, at: datetime) -> None:
+    def _look(self, detector: FaceDetector, image: Image, at: datetime) -> None:
         self._looked_at = at
-        scale = min(1.0, _DETECTION_WIDTH / image.shape[1])
-        small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-        grey = cv2.cvtColor(small, cv2.COLOR_BGR2GRAY)
-        found = detector.detectMultiScale(
-            grey, scaleFactor=1.1, minNeighbors=3, minSize=(_SMALLEST_FACE, _SMALLEST_FACE)
-        )
         self._faces = [(seen, box) for seen, box in self._faces if abs(at - seen) < COVER_FOR]
-        self._faces += [(at, _widened(box, scale)) for box in found]
+        self._faces += [(at, box) for box in detector.find(image)]
 
 
-def _widened(box: Sequence[int], scale: float) -> _Box:
-    """With its margin, in pixels of the whole picture."""
-    left, top, width, height = (value / scale for value in box)
-    return (
-        int(left - _MARGIN * width),
-        int(top - _MARGIN * height),
-        int(left + (1 + _MARGIN) * width),
-        int(top + (1 + _MARGIN) * height),
-    )
-
-
-def _blur(image: Image, box: _Box) -> None:
+def _blur(image: Image, box: Box) -> None:
     """Too few blocks to know anybody by, drawn softly; what was there is not in the picture."""
-    left, top, right, bottom = box
     height, width = image.shape[:2]
+    across, down = _MARGIN * (box.right - box.left), _MARGIN * (box.bottom - box.top)
+    left, right = int((box.left - across) * width), int((box.right + across) * width)
+    top, bottom = int((box.top - down) * height), int((box.bottom + down) * height)
     area = image[max(top, 0) : min(bottom, height), max(left, 0) : min(right, width)]
     if area.size == 0:
         return

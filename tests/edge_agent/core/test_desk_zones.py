@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_agent.core.desk_zones import Zone, ZonesError, parse_zones
+from edge_agent.core.desk_zones import Zone, ZonesError, parse_polygon, parse_zones
 from event_protocol.events import ZoneRole
 
 GOOD = """
@@ -114,3 +114,29 @@ def test_any_text_is_zones_or_a_zones_error(text: str) -> None:
         parse_zones(text)
     except ZonesError:
         return
+
+
+NOTCHED = Zone("n", ZoneRole.CITIZEN, ((0, 0), (1, 0), (1, 1), (0.5, 0.4), (0, 1)))
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "is_inside"),
+    [
+        (0.5, 0.2, True),
+        (0.1, 0.8, True),
+        (0.9, 0.8, True),
+        (0.5, 0.8, False),  # in the notch
+        (-0.1, 0.2, False),
+        (1.1, 0.2, False),
+        (0.5, -0.1, False),
+        (0.5, 1.1, False),
+    ],
+)
+def test_a_zone_knows_what_it_holds(x: float, y: float, is_inside: bool) -> None:
+    assert NOTCHED.holds((x, y)) is is_inside
+
+
+def test_a_polygon_alone_is_held_to_the_same_rules() -> None:
+    assert parse_polygon("mask 1", ((0, 0), (1, 0), (1, 1))) == ((0, 0), (1, 0), (1, 1))
+    with pytest.raises(ZonesError, match=r"mask 1: 2 different points, needs 3"):
+        parse_polygon("mask 1", [[0, 0], [1, 0], [0, 0]])
