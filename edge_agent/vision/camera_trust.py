@@ -72,6 +72,7 @@ class CameraTrust:
         self._liveness = Liveness()
         self._sought_at: datetime | None = None
         self._shift: Shift | None = None
+        self._hidden_since: datetime | None = None
 
     def judge(self, view: View, colours: Callable[[], Image], at: datetime) -> Judgement:
         """What is wrong with the picture of `at`, if anything; `colours` is asked for seldom."""
@@ -97,6 +98,10 @@ class CameraTrust:
         if reference.fine.shape != view.fine.shape:
             return Judgement(CameraState.MOVED, CameraDetail.SIZE)
         found = compare(reference, view)
+        if found.hidden_share < COVERED_FROM:
+            self._hidden_since = None
+        elif self._hidden_since is None or at < self._hidden_since:
+            self._hidden_since = at
         moved = self._judge_shift(reference, view, found, at)
         if moved is not None:
             return moved
@@ -137,23 +142,23 @@ class CameraTrust:
         self, view: View, found: Comparison, colours: Callable[[], Image]
     ) -> Judgement:
         """Something before a part of the picture: one area, soft all over, or sharp and still."""
-        if found.hidden_share < COVERED_FROM:
+        if self._hidden_since is None:
             return OK
         area = largest_area(found.hidden & found.soft)
         share = float(area.mean())
         is_soft_cover = share >= COVERED_FROM and _fills(area, found, SOFT_OF_HIDDEN)
         if is_soft_cover and not _may_be_infrared(share, colours):
             return _covered(view, area, CameraDetail.PARTLY)
-        moved = self._liveness.moved
-        if moved is None or moved.shape != found.hidden.shape:
+        moved, moved_since = self._liveness.moved, self._liveness.moved_since
+        if moved is None or moved_since is None or moved.shape != found.hidden.shape:
             return OK
         area = largest_area(found.hidden & ~moved)
         share = float(area.mean())
         is_still_cover = share >= STILL_COVER_FROM and _fills(area, found, STILL_OF_HIDDEN)
         if is_still_cover and not _may_be_infrared(share, colours):
-            return replace(
-                _covered(view, area, CameraDetail.PARTLY), since=self._liveness.moved_since
-            )
+            # What did not move before it stood there proves nothing.
+            since = max(moved_since, self._hidden_since)
+            return replace(_covered(view, area, CameraDetail.PARTLY), since=since)
         return OK
 
 
