@@ -23,6 +23,7 @@ from scripts.demo_request import Request, WrongRequestError, read_request
 WRONG_INPUT = 2
 START_LIMIT_S = 60.0
 POLL_S = 0.1
+RING_MB = 300  # some ten minutes of each desk, and no more of somebody's disk
 HISTORY = ("--days", "30", "--desks", "6", "--dishonest", "1", "--under", CLUSTER, "--live")
 _PIN = re.compile(r"set-up PIN (\d+)")
 
@@ -117,6 +118,7 @@ def _write_agent_settings(request: Request, folder: Path) -> str:
         "directory": "agent",
         "cameras": cameras,
         "http": {"port": request.kiosk_port},
+        "evidence": {"max_mb": RING_MB},
     }
     path.write_text(yaml.safe_dump(settings))
     return str(path)

@@ -83,9 +83,9 @@ class EvidenceKeeper:
     def recorder_for(self, camera: CameraSettings) -> PacketSink | None:
         """What keeps that camera's packets; the same one when the camera is started again.
 
-        `None` for what gives no packets: a USB camera, the drawn scene.
+        `None` if nothing is to be recorded.
         """
-        if not (self._settings.enabled and (camera.is_stream or camera.is_file)):
+        if not self._settings.enabled:
             return None
         if camera.name not in self._recorders:
             self._recorders[camera.name] = CameraRecorder(camera.name, self._writer, self._now)

@@ -18,8 +18,7 @@ def make_source(
 ) -> FrameSource:
     """The source, not opened yet; a recording's first frame is taken to be of now.
 
-    `sink` takes the packets of a stream or a recording as they come. Raises `SourceError` if the
-    setting means nothing.
+    `sink` takes its packets as they come. Raises `SourceError` if the setting means nothing.
     """
     if settings.is_file:
         return VideoFile(Path(settings.source), now(), paced=settings.paced, sink=sink)

@@ -7,7 +7,7 @@ scored on it. The first seconds are empty: they calibrate the zones.
 import math
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache, lru_cache
@@ -18,7 +18,9 @@ import segno
 
 from edge_agent.core.codes import RATING_PREFIX
 from edge_agent.core.desk_zones import Zone
+from edge_agent.core.packets import PacketSink
 from edge_agent.vision.frames import Demand, Frame, Image
+from edge_agent.vision.packet_tap import PacketTap
 from event_protocol.events import ZoneRole
 
 WIDTH, HEIGHT, FPS = 640, 360, 10
@@ -64,13 +66,19 @@ class SceneCamera:
     is_recording = False
     keeps_all = False
 
-    def __init__(self, seed: int, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self, seed: int, now: Callable[[], datetime], sink: PacketSink | None = None
+    ) -> None:
         self._seed = seed
         self._now = now
+        self._tap = PacketTap(sink)
         self.demand = Demand.ALL_FRAMES
 
     def frames(self) -> Iterator[Frame]:
         """Plays from the beginning of the scene; those of full seconds are its key frames."""
+        return self._tap.record(self._play())
+
+    def _play(self) -> Generator[Frame]:
         began, start = time.monotonic(), self._now()
         number = 0
         while True:

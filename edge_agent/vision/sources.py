@@ -3,7 +3,7 @@
 import math
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -41,14 +41,14 @@ def open_source(
     """The source of a setting; opened only when read. Raises `SourceError` if it means nothing.
 
     `rtsp://…`, `http://…`, `usb:0` or `0`, `scene:SEED`, or the path of a recording, which is
-    played at its own speed. `sink` takes the packets of a stream or a recording.
+    played at its own speed. `sink` takes its packets.
     """
     if setting.lower().startswith(STREAM_SCHEMES):
         return StreamSource(setting, now, times, sink)
     if match := re.fullmatch(r"(?:usb:)?(\d+)", setting):
-        return UsbCamera(int(match[1]), now, times)
+        return UsbCamera(int(match[1]), now, times, sink)
     if match := re.fullmatch(r"scene:(\d+)", setting):
-        return SceneCamera(int(match[1]), now)
+        return SceneCamera(int(match[1]), now, sink)
     if re.match(r"[a-z0-9+.-]+:", setting):
         raise SourceError(f"{setting}: neither a stream, usb:N, scene:SEED nor a file")
     return VideoFile(Path(setting), now(), paced=True, times=times, sink=sink)
@@ -129,15 +129,23 @@ class UsbCamera:
     keeps_all = False
 
     def __init__(
-        self, device: int | str, now: Callable[[], datetime], times: StageTimes | None = None
+        self,
+        device: int | str,
+        now: Callable[[], datetime],
+        times: StageTimes | None = None,
+        sink: PacketSink | None = None,
     ) -> None:
         self.demand = Demand.ALL_FRAMES
         self._device = device
         self._now = now
         self._times = times or StageTimes()
+        self._tap = PacketTap(sink)
 
     def frames(self) -> Iterator[Frame]:
         """At most `MAX_FPS` pictures a second, until the device fails; only these are decoded."""
+        return self._tap.record(self._grab())
+
+    def _grab(self) -> Generator[Frame]:
         name, pace = f"usb:{self._device}", _Pace()
         device = cv2.VideoCapture(self._device)
         try:

@@ -119,6 +119,11 @@ def test_what_is_not_recorded_is_said(
     assert server.reports[-1].reason is reason
 
 
+@pytest.mark.parametrize("source", ["rtsp://192.0.2.1/desk", "usb:0", "scene:1", "desk.mp4"])
+def test_every_kind_of_camera_is_recorded(tmp_path: Path, identity: Identity, source: str) -> None:
+    assert make_keeper(tmp_path, identity).recorder_for(camera(source)) is not None
+
+
 def test_a_box_may_be_told_to_record_nothing(tmp_path: Path, identity: Identity) -> None:
     assert make_keeper(tmp_path, identity, enabled=False).recorder_for(NETWORK) is None
 

@@ -1,6 +1,6 @@
 """A sink gets every packet of a film encoded here, whatever of it is decoded."""
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from pathlib import Path
@@ -11,7 +11,7 @@ import pytest
 from av.video.codeccontext import VideoCodecContext
 
 from edge_agent.core.packets import Packet, StreamFormat
-from edge_agent.vision.frames import Demand
+from edge_agent.vision.frames import Demand, Frame
 from edge_agent.vision.packet_tap import PacketTap
 from edge_agent.vision.video_file import VideoFile
 from tests.edge_agent.vision.ring import Ring
@@ -102,6 +102,55 @@ def test_times_that_a_stream_leaves_out_follow_those_before(film: Path) -> None:
     times = [packet.dts for packet in ring.packets]
     assert times == sorted(set(times))
     assert [packet.pts for packet in ring.packets] == times
+
+
+def pictures(steps_s: Sequence[float]) -> Generator[Frame]:
+    """Grey pictures, each a bit brighter and so many seconds after its predecessor."""
+    at = START
+    for number, step_s in enumerate(steps_s):
+        at += timedelta(seconds=step_s)
+        yield Frame(np.full((HEIGHT, WIDTH, 3), 10 * (number % 20), np.uint8), at)
+
+
+def test_pictures_without_packets_reach_the_sink_as_jpeg_and_the_reader_as_they_are() -> None:
+    ring = Ring()
+    read = list(PacketTap(ring).record(pictures([0, 0.2, 0.2, 1, 5])))
+    assert [int(frame.image[0, 0, 0]) for frame in read] == [0, 10, 20, 30, 40]
+    assert [(f.codec, f.width, f.height) for f in ring.formats] == [("mjpeg", WIDTH, HEIGHT)]
+    assert ring.ends == 1
+    assert [p.pts for p in ring.packets] == [0, 200, 400, 1400, 6400]
+    assert [p.captured_at for p in ring.packets] == [frame.captured_at for frame in read]
+    assert all(p.is_key and p.dts == p.pts for p in ring.packets)
+    decoded = decode_again(ring.formats[0], ring.packets)
+    brightness = [int(p.to_ndarray(format="gray").mean()) for p in decoded]
+    assert brightness == pytest.approx([0, 10, 20, 30, 40], abs=3)
+
+
+def test_no_more_pictures_are_recorded_than_five_a_second() -> None:
+    ring = Ring()
+    assert len(list(PacketTap(ring).record(pictures([0.05] * 100)))) == 100
+    assert len(ring.packets) == 25
+
+
+def test_a_clock_that_is_set_back_does_not_end_the_recording() -> None:
+    ring = Ring()
+    list(PacketTap(ring).record(pictures([0, 0.2, -3600, 0.2, 0.2])))
+    assert len(ring.packets) == 5
+
+
+def test_a_source_that_gives_nothing_is_not_begun() -> None:
+    ring = Ring()
+    assert list(PacketTap(ring).record(pictures([]))) == []
+    assert (ring.formats, ring.ends) == ([], 0)
+
+
+def test_a_source_is_closed_with_the_reading_of_it() -> None:
+    ring, source = Ring(), pictures([0, 1, 1])
+    frames = PacketTap(ring).record(source)
+    next(frames)
+    frames.close()  # type: ignore[attr-defined]  # a generator, as all sources' are
+    assert ring.ends == 1
+    assert list(source) == []
 
 
 def decode_again(stream: StreamFormat, packets: Sequence[Packet]) -> list[av.VideoFrame]:

@@ -4,7 +4,17 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 
 from edge_agent.vision.qr_reader import read_fast
-from edge_agent.vision.scene import EMPTY_S, FPS, ZONES, SceneCamera, draw, truth_at
+from edge_agent.vision.scene import (
+    EMPTY_S,
+    FPS,
+    HEIGHT,
+    WIDTH,
+    ZONES,
+    SceneCamera,
+    draw,
+    truth_at,
+)
+from tests.edge_agent.vision.ring import Ring
 
 START = datetime(2030, 1, 1, tzinfo=UTC)
 
@@ -38,3 +48,11 @@ def test_the_camera_plays_at_its_pace_with_the_scene_s_own_time() -> None:
     steps = {b.captured_at - a.captured_at for a, b in itertools.pairwise(frames)}
     assert frames[0].captured_at == START
     assert min(steps) >= timedelta(seconds=1 / FPS)
+
+
+def test_what_is_drawn_is_recorded() -> None:
+    ring = Ring()
+    frames = SceneCamera(1, lambda: START, ring).frames()
+    assert len(list(itertools.islice(frames, 5))) == 5
+    assert [(f.codec, f.width, f.height) for f in ring.formats] == [("mjpeg", WIDTH, HEIGHT)]
+    assert len(ring.packets) == 3

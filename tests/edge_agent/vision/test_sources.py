@@ -67,13 +67,15 @@ def test_an_absent_usb_camera_is_named() -> None:
 
 def test_of_a_usb_camera_only_the_pictures_that_are_wanted_are_decoded(testdata: Path) -> None:
     """OpenCV reads a film by the same calls, and faster than it plays."""
-    times = StageTimes()
-    source = UsbCamera(str(testdata / "video" / "asl_help.mkv"), now, times)
+    times, ring = StageTimes(), Ring()
+    source = UsbCamera(str(testdata / "video" / "asl_help.mkv"), now, times, ring)
     seen: list[Frame] = []
     with pytest.raises(SourceError, match="unplugged or failed"):
         seen.extend(source.frames())
     assert seen[0].image.shape == (480, 640, 3)
     assert len(seen) == times.runs["decode"] < 20
+    assert (len(ring.formats), ring.ends) == (1, 1), "and these are recorded"
+    assert 0 < len(ring.packets) <= len(seen)
 
 
 def test_an_address_is_logged_without_its_password() -> None:
