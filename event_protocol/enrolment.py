@@ -4,6 +4,7 @@ import ipaddress
 
 from pydantic import Field
 
+from event_protocol.certificates import MAX_PEM_LETTERS, MAX_REQUEST_LETTERS
 from event_protocol.events import WireModel
 from event_protocol.messages import DeviceConfiguration
 from event_protocol.names import DeviceName, Sha256Hex
@@ -12,11 +13,15 @@ ENROLMENT_PATH = "/api/v1/enrolments"
 
 
 class EnrolmentRequest(WireModel):
-    """What the agent sends; the private key of `public_key` (Ed25519, hex) never leaves the box."""
+    """What the agent sends; the private key of `public_key` (Ed25519, hex) never leaves the box.
+
+    `certificate_request` (PKCS #10, PEM) stands where the code names the server's own authority.
+    """
 
     code: str = Field(min_length=8, max_length=64)
     public_key: Sha256Hex
     agent_version: str = Field(max_length=64)
+    certificate_request: str | None = Field(default=None, max_length=MAX_REQUEST_LETTERS)
 
 
 class BrokerAccess(WireModel):
@@ -30,15 +35,20 @@ class BrokerAccess(WireModel):
     username: DeviceName
     password: str = Field(max_length=128)
     tls: bool
-    authority: str | None = Field(default=None, max_length=65_536)
+    authority: str | None = Field(default=None, max_length=MAX_PEM_LETTERS)
 
 
 class Enrolment(WireModel):
-    """What the server answers, once for each code."""
+    """What the server answers, once for each code.
+
+    `certificate` (PEM) is what was requested; `authority` (PEM) signed it, and the server's own.
+    """
 
     device: DeviceName
     broker: BrokerAccess
     configuration: DeviceConfiguration
+    certificate: str | None = Field(default=None, max_length=MAX_PEM_LETTERS)
+    authority: str | None = Field(default=None, max_length=MAX_PEM_LETTERS)
 
 
 def is_loopback(host: str) -> bool:
