@@ -28,7 +28,7 @@ from central_server.services.evidence_commands import EvidenceCommands
 
 TICK_EVERY_S = 5.0
 NOTIFY_EVERY_S = 2.0
-EVIDENCE_EVERY_S = 2.0  # a box waits for its keys meanwhile
+EVIDENCE_EVERY_S = 0.5  # an inspector waits, and a box for its keys
 # Pages that follow live never end by themselves.
 GRACE_S = 3
 

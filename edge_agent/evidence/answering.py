@@ -38,7 +38,8 @@ from event_protocol.evidence_keys import take_back
 from event_protocol.names import DeskId, DeviceId
 from event_protocol.sealing import SealError
 
-SETTLE_S = 2.0  # until the last piece of a span is asked about again
+# Until the last piece of a span is asked about again: it ends with the camera's next key frame.
+SETTLE_S = 0.5
 _KEYS_WITHIN_S = 120.0  # the server hands keys over at once; so late, the message was lost
 FIRST_RETRY_S = 5.0
 _LONGEST_RETRY_S = 300.0
@@ -52,8 +53,11 @@ class Cameras(Protocol):
         """The one that sees that desk."""
         ...
 
-    def is_settled(self, camera: str, at: datetime) -> bool:
-        """Whether all that will ever be in the ring of the time before is there."""
+    def settle(self, camera: str, at: datetime) -> bool:
+        """Whether all that will ever be in the ring of the time before is there.
+
+        If not, see to it that it soon is.
+        """
         ...
 
     def make_retoucher(self, camera: str) -> Retoucher:
@@ -142,8 +146,9 @@ class EvidenceAnswers:
         if self._now() > command.expires:
             self._orders.finish(order)
             return
-        if camera is not None and not self._cameras.is_settled(camera, order.span.end):
-            self._orders.postpone(order, self._settle_s)
+        if camera is not None and not self._cameras.settle(camera, order.span.end):
+            ahead_s = (order.span.end - self._now()).total_seconds()
+            self._orders.postpone(order, max(self._settle_s, ahead_s))
             return
         report, content = self._prepare(order, camera)
         offset = self._uploader.report(command.server_url, report)

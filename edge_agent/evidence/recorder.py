@@ -7,6 +7,7 @@ import contextlib
 import queue
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -63,7 +64,8 @@ class SegmentWriter:
         self._tick_at = 0.0  # by the monotonic clock
         self._waiting: queue.SimpleQueue[tuple[str, RawSegment | Gap] | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
-        self._waiting_pieces = self._waiting_bytes = 0
+        self._waiting_pieces: Counter[str] = Counter()  # by camera
+        self._waiting_bytes = 0
         self._is_refused = False
         self._thread = threading.Thread(target=self._run, name="segments", daemon=True)
 
@@ -76,18 +78,17 @@ class SegmentWriter:
         self._waiting.put(None)
         self._thread.join(_STOP_WITHIN_S)
 
-    @property
-    def is_idle(self) -> bool:
-        """Whether all that was put is in the ring."""
+    def is_done_with(self, camera: str) -> bool:
+        """Whether all that was put of it is in the ring."""
         with self._lock:
-            return self._waiting_pieces == 0
+            return self._waiting_pieces[camera] == 0
 
     def put(self, camera: str, piece: RawSegment | Gap) -> None:
         """Never blocks: what the disk is too slow for is lost."""
         with self._lock:
             is_too_much = self._waiting_bytes + piece.size > _MOST_WAITING_BYTES
             if not is_too_much:
-                self._waiting_pieces += 1
+                self._waiting_pieces[camera] += 1
                 self._waiting_bytes += piece.size
         if is_too_much:
             log.error("segment_lost", camera=camera, reason="the disk is too slow")
@@ -116,7 +117,7 @@ class SegmentWriter:
             self._write(*item)
         finally:
             with self._lock:
-                self._waiting_pieces -= 1
+                self._waiting_pieces[item[0]] -= 1
                 self._waiting_bytes -= item[1].size
         return True
 
@@ -197,11 +198,18 @@ class CameraRecorder:
         with self._lock:
             self._finish()
 
-    def settled_until(self) -> datetime:
-        """Nothing more will be written of the time before this."""
+    def settle(self, at: datetime) -> bool:
+        """Whether nothing more will be written of the time before; if not, it soon will be so.
+
+        What is being collected then ends with the next key frame: somebody waits for it.
+        """
         with self._lock:
-            collecting = None if self._builder is None else self._builder.begin
-            return collecting or self._now()
+            if self._builder is None or self._builder.begin is None:
+                return self._now() > at
+            if self._builder.begin > at:
+                return True
+            self._builder.cut_after(at)
+            return False
 
     def note_time(self) -> None:
         """Call it now and then: what is missing until now is told, lest a kill hide it."""

@@ -37,6 +37,7 @@ class SegmentBuilder:
         self._length = length
         self._packets: list[Packet] = []
         self._bytes = 0
+        self._cut_after: datetime | None = None
 
     @property
     def begin(self) -> datetime | None:
@@ -46,6 +47,10 @@ class SegmentBuilder:
     def is_silent_since(self, at: datetime) -> bool:
         """Whether a piece is being collected of which nothing has come since then."""
         return bool(self._packets) and self._packets[-1].captured_at < at
+
+    def cut_after(self, at: datetime) -> None:
+        """Let the piece that is being collected end before the first key frame after `at`."""
+        self._cut_after = at
 
     def take(self, packet: Packet) -> RawSegment | None:
         """The piece that ends before this packet, if one does."""
@@ -77,9 +82,12 @@ class SegmentBuilder:
     def _clear(self) -> None:
         self._packets.clear()
         self._bytes = 0
+        self._cut_after = None
 
     def _is_full_at(self, at: datetime) -> bool:
-        return at - self._packets[0].captured_at >= self._length or self._bytes >= MOST_BYTES / 2
+        is_wanted = self._cut_after is not None and at > self._cut_after
+        is_long = at - self._packets[0].captured_at >= self._length
+        return is_wanted or is_long or self._bytes >= MOST_BYTES / 2
 
     def _is_overfull_at(self, at: datetime) -> bool:
         return at - self._packets[0].captured_at >= LONGEST or self._bytes >= MOST_BYTES

@@ -100,12 +100,12 @@ class EvidenceKeeper:
                 return camera.name
         return None
 
-    def is_settled(self, camera: str, at: datetime) -> bool:
-        """Whether the ring holds all that there will be of the time before."""
+    def settle(self, camera: str, at: datetime) -> bool:
+        """Whether the ring holds all that there will be of the time before; else soon it will."""
         recorder = self._recorders.get(camera)
         if recorder is None:
             return True
-        return recorder.settled_until() > at and self._writer.is_idle
+        return recorder.settle(at) and self._writer.is_done_with(camera)
 
     def make_retoucher(self, camera: str) -> Retoucher:
         """The camera's masks as they are set now, and a look-out for faces."""

@@ -99,7 +99,7 @@ class Box:
     def camera_of(self, desk: DeskId) -> str | None:
         return {DESK: "room"}.get(desk)
 
-    def is_settled(self, camera: str, when: datetime) -> bool:
+    def settle(self, camera: str, when: datetime) -> bool:
         return camera == "room" and self.settled_until > when
 
     def make_retoucher(self, _camera: str) -> Retoucher:

@@ -22,6 +22,7 @@ from tests.edge_agent.evidence.streams import START, Stream, draw_stream
 from tests.processes.full_disk import no_file_grows_beyond
 
 SERVER = PrivateKey(b"sealing key of these tests 32 by")
+MOMENT = timedelta(milliseconds=1)
 ALWAYS = Span(begin=START - timedelta(days=9), end=START + timedelta(days=9))
 
 
@@ -63,7 +64,8 @@ def stream() -> Stream:
 def test_a_stream_becomes_segments_and_its_pauses_gaps(tmp_path: Path, stream: Stream) -> None:
     recording = Recording(tmp_path)
     recording.play(stream, after_s=3)
-    assert recording.recorder.settled_until() == recording.at
+    assert recording.recorder.settle(recording.at - MOMENT)
+    assert not recording.recorder.settle(recording.at)
     recording.play(stream, after_s=100)
     recording.writer.stop()
     assert recording.segments() == [
@@ -89,19 +91,37 @@ def test_a_camera_that_is_off_is_noted_while_it_is(tmp_path: Path, stream: Strea
     collecting_since = recording.at
     recording.at += timedelta(seconds=5)
     recording.recorder.note_time()
-    assert recording.recorder.settled_until() == collecting_since
+    assert recording.recorder.settle(collecting_since - MOMENT)
+    assert not recording.recorder.settle(recording.at)
     recording.recorder.take(
         Packet(stream.packets[0].data, 5000, 5000, is_key=True, captured_at=recording.at)
     )
     recording.at += timedelta(seconds=20)  # it hangs, and nobody has said so yet
     recording.recorder.note_time()
-    assert recording.recorder.settled_until() == recording.at
+    assert recording.recorder.settle(recording.at - MOMENT)
     recording.writer.stop()
     assert recording.segments() == [(180, 185)]
     assert recording.gaps() == [
         (0, 180, Unavailable.CAMERA_OFF),
         (185, 205, Unavailable.CAMERA_OFF),
     ]
+
+
+def test_what_somebody_waits_for_does_not_wait_for_its_ten_seconds(
+    tmp_path: Path, stream: Stream
+) -> None:
+    recording = Recording(tmp_path)
+    recording.recorder.begin(stream.form)
+    wanted = START + timedelta(seconds=3)
+    settled = []
+    for packet in stream.packets[:40]:
+        recording.at = packet.captured_at
+        recording.recorder.take(packet)
+        settled.append(recording.recorder.settle(wanted))
+    recording.recorder.end()
+    recording.writer.stop()
+    assert settled.index(True) == 16, "with the first key frame after it"
+    assert recording.segments() == [(0, 3.2), (3.2, 7.8)]
 
 
 def test_a_thread_that_was_left_behind_ends_nothing(tmp_path: Path, stream: Stream) -> None:
@@ -175,8 +195,9 @@ def test_a_disk_that_hangs_never_holds_up_the_camera(tmp_path: Path, stream: Str
     with structlog.testing.capture_logs() as said:
         for _ in range(8):
             writer.put("room", piece)
-        assert not writer.is_idle
+        assert not writer.is_done_with("room")
+        assert writer.is_done_with("hall")
         assert [line["event"] for line in said] == ["segment_lost"] * 5
         hangs.set()
         writer.stop()
-    assert writer.is_idle
+    assert writer.is_done_with("room")

@@ -37,6 +37,17 @@ def test_pieces_end_at_the_first_key_frame_after_ten_seconds() -> None:
     assert cut(stream) == [(0, 12, 12), (12, 24, 12), (24, 25, 2)]
 
 
+def test_a_piece_that_is_wanted_ends_with_the_next_key_frame_and_the_following_as_ever() -> None:
+    builder = SegmentBuilder(FORM)
+    pieces = []
+    for second in range(32):
+        if second == 5:
+            builder.cut_after(START + timedelta(seconds=4))
+        pieces.append(builder.take(packet(second, key=second % 4 == 0)))
+    ends = [(piece.end - START).total_seconds() for piece in pieces if piece is not None]
+    assert ends == [8, 20]
+
+
 def test_nothing_is_kept_before_the_first_key_frame() -> None:
     assert cut([packet(t, key=t == 3) for t in range(6)]) == [(3, 5, 3)]
     assert cut([packet(0), packet(1)]) == []
