@@ -12,6 +12,7 @@ from uuid import UUID
 
 from pydantic import Field, TypeAdapter
 
+from central_server.domain.device_log import DeviceEntry
 from central_server.domain.evidence_log import EvidenceEntry
 from event_protocol.canonical import canonical_bytes, sha256_hex
 from event_protocol.events import FeedbackChannel, WireModel
@@ -188,6 +189,7 @@ Entry = Annotated[
     | Viewed
     | RegistryChanged
     | DevicePaired
+    | DeviceEntry
     | EvidenceEntry,
     Field(discriminator="type"),
 ]

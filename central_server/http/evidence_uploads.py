@@ -1,23 +1,16 @@
 """Where devices bring pictures: signed by their own keys, in chunks that can be resumed."""
 
-from collections.abc import Callable, Coroutine
-from typing import Annotated, Any
+from typing import Any
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 from fastapi.responses import Response
-from fastapi.routing import APIRoute
 
-from central_server.domain.errors import DomainError, NotLoggedInError
-from central_server.http import error_pages
-from central_server.http.dependencies import Context, server_context
+from central_server.http.dependencies import Context
+from central_server.http.device_requests import DeviceRoute, SentBytes, Signed, refuse
 from central_server.services import evidence_uploads
-from central_server.services.evidence_uploads import Caller
-from central_server.storage.evidence_files import DiskFullError, WrongOffsetError
-from event_protocol.evidence import CHUNK_MEDIA_TYPE, OFFSET_HEADER, TIME_HEADER, UPLOADS_PATH
-from event_protocol.names import format_time
+from event_protocol.evidence import CHUNK_MEDIA_TYPE, OFFSET_HEADER, UPLOADS_PATH
 
-RETRY_AFTER_S = 60
 _REPORT = {"content": {"application/json": {"schema": {"type": "object"}}}}
 _CHUNK = {"content": {CHUNK_MEDIA_TYPE: {"schema": {"type": "string", "format": "binary"}}}}
 _ANSWERS: dict[int | str, dict[str, Any]] = {
@@ -27,53 +20,8 @@ _ANSWERS: dict[int | str, dict[str, Any]] = {
     422: {"description": "Not what was asked for, or not what the report promised."},
 }
 
-
-class _DeviceRoute(APIRoute):
-    """Answers a device's mistakes in the terms of its protocol."""
-
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """The route, with its refusals as answers."""
-        handle = super().get_route_handler()
-
-        async def handle_or_refuse(request: Request) -> Response:
-            try:
-                return await handle(request)
-            except WrongOffsetError as error:
-                return _refuse(request, 409, "error.conflict", {OFFSET_HEADER: str(error.offset)})
-            except DiskFullError:
-                again = {"Retry-After": str(RETRY_AFTER_S)}
-                return _refuse(request, 507, "error.disk_full", again)
-            except NotLoggedInError:
-                time = {TIME_HEADER: format_time(server_context(request).now())}
-                return _refuse(request, 401, "error.evidence_unsigned", time)
-            except DomainError as error:
-                return error_pages.answer_error(request, error)
-
-        return handle_or_refuse
-
-
-def _refuse(request: Request, status: int, code: str, headers: dict[str, str]) -> Response:
-    response = error_pages.answer(request, status, code)
-    response.headers.update(headers)
-    return response
-
-
-async def _read_body(request: Request) -> bytes:
-    return await request.body()
-
-
-SentBytes = Annotated[bytes, Depends(_read_body)]
-
-
-def _authenticate(request: Request, context: Context, body: SentBytes) -> Caller:
-    method, path = request.method, request.url.path
-    return evidence_uploads.authenticate(context, method, path, request.headers, body)
-
-
-Signed = Annotated[Caller, Depends(_authenticate)]
-
 router = APIRouter(
-    prefix=UPLOADS_PATH, tags=["devices"], responses=_ANSWERS, route_class=_DeviceRoute
+    prefix=UPLOADS_PATH, tags=["devices"], responses=_ANSWERS, route_class=DeviceRoute
 )
 
 
@@ -107,7 +55,7 @@ def take_chunk(
 ) -> Response:
     """The next bytes, from `Upload-Offset` on; with the last ones the whole is checked."""
     if request.headers.get("content-type") != CHUNK_MEDIA_TYPE:
-        return _refuse(request, 415, "error.invalid_type", {})
+        return refuse(request, 415, "error.invalid_type", {})
     return _say(204, evidence_uploads.take_chunk(context, caller, str(request_id), body))
 
 

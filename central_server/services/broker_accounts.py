@@ -1,16 +1,15 @@
-"""Who may connect to the broker, as a password file in Mosquitto's own format.
+"""Who may connect to the broker: names, and passwords hashed as Mosquitto hashes them.
 
-The embedded broker reads the same file, so one hash serves both; see configs/mosquitto/.
+The embedded broker reads them from a file; a Mosquitto is told them (mqtt/mosquitto_accounts.py).
 """
 
 import base64
 import hashlib
 import hmac
-import os
-from collections.abc import Mapping
 from pathlib import Path
-from secrets import token_bytes, token_urlsafe
+from secrets import token_bytes
 
+from central_server.services.authority import write_private
 from central_server.services.context import ServerContext
 from central_server.storage import registry
 
@@ -21,9 +20,19 @@ _SALT_BYTES = 12
 _FORMAT = "$7$"  # PBKDF2-HMAC-SHA512
 
 
-def make_password() -> str:
-    """A new password for a device: 192 random bits."""
-    return token_urlsafe(24)
+def make_access(context: ServerContext, device: str) -> tuple[str, str]:
+    """A new password for a device, and its hash."""
+    salt = token_bytes(_SALT_BYTES)
+    password = _password_from(context, device, salt)
+    return password, hash_password(password, salt)
+
+
+def password_behind(context: ServerContext, device: str, hashed: str) -> str:
+    """The password of that device again, for a broker that lost its accounts.
+
+    It follows from the server's keys and the random salt in its hash, so it need not be kept.
+    """
+    return _password_from(context, device, base64.b64decode(hashed.split("$")[3]))
 
 
 def hash_password(password: str, salt: bytes | None = None) -> str:
@@ -58,17 +67,22 @@ def password_file(context: ServerContext) -> Path:
 
 def write_password_file(context: ServerContext) -> Path:
     """Writes the server and all paired devices anew; a reader sees the old or the new file."""
+    hashes = device_hashes(context)
+    hashes[context.settings.broker.username] = hash_password(own_password(context))
+    path = password_file(context)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_private(path, "".join(f"{name}:{one}\n" for name, one in sorted(hashes.items())))
+    return path
+
+
+def device_hashes(context: ServerContext) -> dict[str, str]:
+    """The hash of each device that is paired and not revoked."""
     with context.database.reading() as db:
-        hashes = {
+        return {
             device.device_id: device.password_hash
             for device in registry.list_paired(db)
             if device.password_hash
         }
-    hashes[context.settings.broker.username] = hash_password(own_password(context))
-    path = password_file(context)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    _write(path, hashes)
-    return path
 
 
 def read_password_file(text: str) -> dict[str, str]:
@@ -77,12 +91,11 @@ def read_password_file(text: str) -> dict[str, str]:
     return {name: hashed for name, colon, hashed in pairs if colon}
 
 
-def _write(path: Path, hashes: Mapping[str, str]) -> None:
-    temporary = path.with_name(f"{path.name}.{os.getpid()}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.writelines(f"{name}:{hashed}\n" for name, hashed in sorted(hashes.items()))
-    temporary.replace(path)
+def _password_from(context: ServerContext, device: str, salt: bytes) -> str:
+    """192 bits that nobody without the server's keys can tell from random ones."""
+    statement = b"device's broker account:" + device.encode() + b":" + salt
+    digest = hmac.new(context.keys.pepper, statement, "sha256").digest()
+    return base64.urlsafe_b64encode(digest[:24]).decode()
 
 
 def _base64(content: bytes) -> str:

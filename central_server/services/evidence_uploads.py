@@ -4,8 +4,6 @@ Every step may be repeated and may die half-way: what is true is the request's s
 report and the file; an upload that is whole but not yet on record is found again by any later step.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
@@ -15,7 +13,6 @@ from central_server.domain.errors import (
     GoneError,
     InvalidError,
     NotFoundError,
-    NotLoggedInError,
 )
 from central_server.domain.evidence import EvidenceState, is_kind
 from central_server.domain.evidence_log import (
@@ -26,8 +23,9 @@ from central_server.domain.evidence_log import (
 )
 from central_server.services import projector
 from central_server.services.context import ServerContext
+from central_server.services.device_requests import Caller
 from central_server.services.evidence import files_of
-from central_server.storage import evidence, registry, server_log
+from central_server.storage import evidence, server_log
 from central_server.storage.evidence_files import WrongOffsetError
 from central_server.storage.evidence_tables import EvidenceRequestRow, EvidenceTransferRow
 from event_protocol.evidence import (
@@ -37,7 +35,6 @@ from event_protocol.evidence import (
     ReportStatus,
     Span,
     decode_report,
-    read_request,
     report_fields,
 )
 from event_protocol.evidence_keys import hand_back, unseal_key
@@ -47,33 +44,6 @@ from event_protocol.sealing import SealError
 # A sign of work is worth a write to the database only now and then.
 _HEARD_EVERY = timedelta(seconds=10)
 _CODE_OF_FAULT = {"hash": "error.evidence_hash", "media_type": "error.evidence_media_type"}
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """The device behind a request, proven by its signature."""
-
-    device: str
-    public_key: bytes
-    offset: int | None
-
-
-def authenticate(
-    context: ServerContext, method: str, path: str, headers: Mapping[str, str], body: bytes
-) -> Caller:
-    """Who sent it; one `NotLoggedInError` for whatever is wrong with the proof."""
-    read = read_request(method, path, headers, body)
-    if read is None:
-        raise NotLoggedInError()
-    request, signature = read
-    with context.database.reading() as db:
-        device = registry.find_device(db, request.device)
-    if device is None or device.revoked_at is not None or device.public_key is None:
-        raise NotLoggedInError()
-    public_key = bytes.fromhex(device.public_key)
-    if not (request.is_signed(signature, public_key) and request.is_fresh(context.now())):
-        raise NotLoggedInError()
-    return Caller(request.device, public_key, request.offset)
 
 
 def take_report(context: ServerContext, caller: Caller, request_id: str, payload: bytes) -> int:

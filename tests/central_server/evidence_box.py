@@ -13,7 +13,7 @@ import numpy as np
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from central_server.services.context import ServerContext
-from central_server.services.evidence_uploads import Caller
+from central_server.services.device_requests import Caller
 from central_server.storage.evidence_tables import EvidenceRequestRow
 from central_server.storage.tables import DeviceRow
 from event_protocol.canonical import sha256_hex

@@ -4,16 +4,21 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from cryptography import x509
 
+from central_server.domain.device_log import CertificateIssued
 from central_server.domain.errors import InvalidError, NotFoundError
 from central_server.domain.server_log import DevicePaired, RegistryChanged
 from central_server.services import broker_accounts, enrolment
+from central_server.services.authority import make_authority
 from central_server.services.context import ServerContext
 from central_server.storage import registry, server_log
 from central_server.storage.unit_of_work import Database
+from event_protocol.certificates import make_certificate_request, make_key
 from event_protocol.enrolment import EnrolmentRequest
 from event_protocol.names import DeviceId
-from tests.central_server.factories import Clock, make_context, register_device
+from event_protocol.pairing_codes import read_pairing_code
+from tests.central_server.factories import START, Clock, make_context, register_device
 
 PUBLIC_KEY = "cd" * 32
 
@@ -37,13 +42,16 @@ def test_a_device_is_told_whose_certificate_the_broker_has(
     database: Database, tmp_path: Path
 ) -> None:
     register_device(database)
+    (tmp_path / "own").mkdir()
     (tmp_path / "ca.pem").write_text("-----BEGIN CERTIFICATE-----\n")
     broker = {"host": "broker", "device_host": "mqtt.example", "tls": True}
-    for ca_file, authority in (
-        (tmp_path / "ca.pem", "-----BEGIN CERTIFICATE-----\n"),
-        (None, None),
+    own = make_authority(tmp_path / "own", START).trusted
+    for directory, ca_file, authority in (
+        (tmp_path, tmp_path / "ca.pem", "-----BEGIN CERTIFICATE-----\n"),
+        (tmp_path, None, None),
+        (tmp_path / "own", None, own),
     ):
-        context = make_context(database, tmp_path, broker={**broker, "ca_file": ca_file})
+        context = make_context(database, directory, broker={**broker, "ca_file": ca_file})
         access = enrolment.enrol(context, request(enrolment.make_code(context, "device-a"))).broker
         assert (access.host, access.tls, access.authority) == ("mqtt.example", True, authority)
 
@@ -72,6 +80,68 @@ def test_a_code_becomes_keys_and_access(context: ServerContext, clock: Clock) ->
     assert broker_accounts.is_password(own, hashes["central-server"])
     assert not broker_accounts.is_password(own, hashes["device-a"])
     assert not broker_accounts.is_password(own, "malformed")
+    again = broker_accounts.password_behind(context, "device-a", hashes["device-a"])
+    assert again == answer.broker.password
+    assert (answer.certificate, answer.authority) == (None, None)
+
+
+def test_a_device_that_pairs_again_gets_another_password(context: ServerContext) -> None:
+    first, second = (
+        enrolment.enrol(context, request(enrolment.make_code(context, "device-a"))).broker.password
+        for _ in range(2)
+    )
+    assert first != second
+    hashes = broker_accounts.device_hashes(context)
+    assert not broker_accounts.is_password(first, hashes["device-a"])
+    assert broker_accounts.is_password(second, hashes["device-a"])
+
+
+def test_with_an_authority_the_code_names_it_and_the_device_gets_a_certificate(
+    context: ServerContext, clock: Clock
+) -> None:
+    authority = make_authority(context.settings.directory, clock.at)
+    code = enrolment.make_code(context, "device-a")
+    read = read_pairing_code(code)
+    assert read is not None
+    assert read.fingerprint == authority.fingerprint
+    asked = request(read.secret).model_copy(
+        update={"certificate_request": make_certificate_request(make_key(), "box")}
+    )
+    answer = enrolment.enrol(context, asked)
+    assert answer.authority == authority.trusted
+    assert answer.certificate is not None
+    issued = x509.load_pem_x509_certificate(answer.certificate.encode())
+    issued.verify_directly_issued_by(authority.certificate)
+    renewed = enrolment.renew_certificate(
+        context, DeviceId("device-a"), make_certificate_request(make_key(), "box")
+    )
+    later = x509.load_pem_x509_certificate(renewed.certificate.encode())
+    assert later.public_key() != issued.public_key()
+    with context.database.reading() as db:
+        logged = [e.entry for e in server_log.read_after(db, 0)]
+    assert [e for e in logged if isinstance(e, CertificateIssued)] == [
+        CertificateIssued(
+            device="device-a", serial=f"{one.serial_number:x}", expires=one.not_valid_after_utc
+        )
+        for one in (issued, later)
+    ]
+
+
+def test_a_certificate_that_cant_be_given_leaves_the_code_unused(
+    context: ServerContext, clock: Clock
+) -> None:
+    make_authority(context.settings.directory, clock.at)
+    code = enrolment.make_code(context, "device-a")
+    malformed = request(code).model_copy(update={"certificate_request": "nothing"})
+    with pytest.raises(InvalidError) as caught:
+        enrolment.enrol(context, malformed)
+    assert caught.value.code == "error.certificate_request"
+    assert enrolment.enrol(context, request(code)).device == "device-a"
+
+
+def test_without_an_authority_nothing_is_renewed(context: ServerContext) -> None:
+    with pytest.raises(NotFoundError):
+        enrolment.renew_certificate(context, DeviceId("device-a"), "x")
 
 
 def refusal(context: ServerContext, code: str) -> str:

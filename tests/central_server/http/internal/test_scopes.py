@@ -95,7 +95,9 @@ OPEN = {
     ("GET", "/api/v1/openapi.json"),
     ("GET", "/static"),
     ("POST", "/api/v1/enrolments"),
-    # For devices, by their signatures: see test_evidence_uploads.py.
+    ("GET", "/api/v1/authority"),
+    # For devices, by their signatures: see test_evidence_uploads.py, test_enrolment.py.
+    ("POST", "/api/v1/certificates"),
     ("PUT", "/api/v1/uploads/{request_id}"),
     ("HEAD", "/api/v1/uploads/{request_id}"),
     ("PATCH", "/api/v1/uploads/{request_id}"),

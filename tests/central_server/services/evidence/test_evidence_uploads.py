@@ -14,7 +14,7 @@ from central_server.domain.errors import (
     NotFoundError,
     NotLoggedInError,
 )
-from central_server.services import evidence, evidence_uploads
+from central_server.services import device_requests, evidence, evidence_uploads
 from central_server.services.context import ServerContext
 from central_server.storage import evidence as evidence_store
 from central_server.storage.evidence_files import WrongOffsetError
@@ -165,9 +165,9 @@ def test_another_box_s_request_does_not_exist(server: ServerContext, box: Box) -
             step()
 
 
-def _signed(server: ServerContext, box: Box, at: datetime) -> evidence_uploads.Caller:
+def _signed(server: ServerContext, box: Box, at: datetime) -> device_requests.Caller:
     headers = make_request(DeviceId(box.device), "HEAD", "/x", at).headers(box.key)
-    return evidence_uploads.authenticate(server, "HEAD", "/x", headers, b"")
+    return device_requests.authenticate(server, "HEAD", "/x", headers, b"")
 
 
 def test_only_a_paired_box_with_a_right_clock_gets_in(server: ServerContext, box: Box) -> None:
@@ -185,7 +185,7 @@ def test_only_a_paired_box_with_a_right_clock_gets_in(server: ServerContext, box
     with pytest.raises(NotLoggedInError):
         _signed(server, thief, NOW)
     with pytest.raises(NotLoggedInError):
-        evidence_uploads.authenticate(server, "HEAD", "/x", {}, b"")
+        device_requests.authenticate(server, "HEAD", "/x", {}, b"")
 
 
 BOOT = PrivateKey(b"b" * 32)
