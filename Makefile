@@ -8,6 +8,8 @@ PY := $(VENV)/bin/python
 # templates that are no Python, so that the compiler's verdict says nothing.
 COMPILE := $(PY) -m compileall -qq -j 0 $(VENV)/lib || true
 PIP_INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check --no-compile
+# One more than there are cores: many tests wait for cameras and processes in real time.
+WORKERS := $(shell expr $$(nproc) + 1)
 # The tracked Python that is held to the rules.
 CODE := $(wildcard event_protocol edge_agent central_server web bench scripts tests)
 
@@ -32,7 +34,7 @@ demo: ## server, broker and edge agents here; PORT=8000, or SOURCE= ZONES= EMPTY
 
 test: ## install what the tests need and run every test
 	@$(MAKE) --no-print-directory -j2 $(DEV) $(ASSETS) $(ASYNCAPI) $(AXE) $(SYSTEM)
-	$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(PY) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 check: lint test ## lint, then test
 
