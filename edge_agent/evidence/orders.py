@@ -28,14 +28,17 @@ class _Stored(WireModel):
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """One request as it was said last; `due` is by the monotonic clock."""
+    """One request as it was said last; `due` is by the monotonic clock.
+
+    Equal if the server said the same: it says things again while a long clip is being made.
+    """
 
     command: SendClip
     is_answered: bool = False
     boot_key: str | None = None
     keys: tuple[HandedKey, ...] = ()
-    attempts: int = 0
-    due: float = field(default_factory=time.monotonic)
+    attempts: int = field(default=0, compare=False)
+    due: float = field(default_factory=time.monotonic, compare=False)
 
     @property
     def span(self) -> Span:
@@ -105,7 +108,7 @@ class OrderBook:
                 self._drop(order)
 
     def _is_current(self, order: Order) -> bool:
-        return self._orders.get(order.command.request_id) is order
+        return self._orders.get(order.command.request_id) == order
 
     def _hold(self, order: Order) -> None:
         camera = self._camera_of(order.command.desk)
