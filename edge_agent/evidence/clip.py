@@ -24,6 +24,7 @@ _MAX_FPS = 15  # people move no faster, and a small box has hours of a working d
 _MAX_WIDTH = 1280
 _MILLISECOND = timedelta(milliseconds=1)
 _PAUSE = timedelta(seconds=1)
+_LEAST_STEP = timedelta(seconds=0.9 / _MAX_FPS)  # pictures do not come evenly
 _QUALITY = 24  # x264's constant rate factor: text on a form is still read
 _MAX_BITS_PER_S = 4_000_000
 _SHARE_OF_LIMIT = 0.85  # the rate control overshoots a little, and the index needs room
@@ -46,19 +47,15 @@ class Piece:
     end: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class TimedPicture:
-    """A decoded picture and when it was taken."""
-
-    image: Picture
-    at: datetime
+TimedPicture = tuple[Picture, datetime]
+"""A decoded picture and when it was taken."""
 
 
 class Retoucher(Protocol):
-    """Makes pictures fit to be shown, one clip's in their order."""
+    """Makes the pictures of one clip fit to be shown."""
 
-    def hide(self, image: Picture, at: datetime) -> Picture:
-        """The picture without what nobody may see."""
+    def hide(self, pictures: Iterable[TimedPicture]) -> Iterator[TimedPicture]:
+        """Each without what nobody may see, in their order; may look some pictures ahead."""
         ...
 
     def draw_pause(self, width: int, height: int, begin: datetime, end: datetime) -> Picture:
@@ -73,17 +70,16 @@ def make_clip(pieces: Iterable[Piece], span: Span, retoucher: Retoucher, max_byt
     is bounded so that the clip fits into `max_bytes`, at the price of sharpness.
     """
     target = io.BytesIO()
+    footage = _Footage(pieces, span)
     try:
         with writing_mp4(target) as container:
             writer: _ClipWriter | None = None
-            for piece in pieces:
-                for picture in _decode(piece, span):
-                    if writer is None:
-                        bits_per_s = _bits_per_s(span, max_bytes)
-                        writer = _ClipWriter(container, picture, retoucher, bits_per_s)
-                    writer.add(picture)
-                if writer is not None:
-                    writer.end_piece(min(piece.end, span.end))
+            for image, at in retoucher.hide(footage.pictures()):
+                if writer is None:
+                    writer = _ClipWriter(container, image, at, _bits_per_s(span, max_bytes))
+                if (since := footage.pauses.pop(at, None)) is not None:
+                    writer.add(retoucher.draw_pause(writer.width, writer.height, since, at), since)
+                writer.add(image, at)
             if writer is None:
                 raise ClipError("no picture of the span can be decoded")
             writer.finish()
@@ -94,11 +90,35 @@ def make_clip(pieces: Iterable[Piece], span: Span, retoucher: Retoucher, max_byt
 
 def make_snapshot(pieces: Iterable[Piece], span: Span, retoucher: Retoucher) -> bytes:
     """The first picture of the span as JPEG; raises `ClipError`."""
-    for piece in pieces:
-        for picture in _decode(piece, span):
-            if picture.at >= span.begin:
-                return _to_jpeg(retoucher.hide(picture.image, picture.at))
+    for image, at in retoucher.hide(_Footage(pieces, span).pictures()):
+        if at >= span.begin:
+            return _to_jpeg(image)
     raise ClipError("no picture of the span can be decoded")
+
+
+class _Footage:
+    """The pictures of a span, no more of them than a clip shows, and the pauses between them."""
+
+    def __init__(self, pieces: Iterable[Piece], span: Span) -> None:
+        self._pieces = pieces
+        self._span = span
+        self.pauses: dict[datetime, datetime] = {}
+        """Since when there were no pictures, by the time of the first that comes again."""
+
+    def pictures(self) -> Iterator[TimedPicture]:
+        """In order, as they are decoded."""
+        last: datetime | None = None
+        covered_until: datetime | None = None
+        for piece in self._pieces:
+            for image, at in _decode(piece, self._span):
+                if last is not None and at - last < _LEAST_STEP:
+                    continue
+                if covered_until is not None and at - covered_until > _PAUSE:
+                    self.pauses[at] = covered_until
+                last, covered_until = at, None
+                yield image, at
+            if last is not None:
+                covered_until = min(piece.end, self._span.end)
 
 
 def _decode(piece: Piece, span: Span) -> Iterator[TimedPicture]:
@@ -115,7 +135,7 @@ def _decode(piece: Piece, span: Span) -> Iterator[TimedPicture]:
                     at = piece.begin + timedelta(seconds=frame.time or 0.0)
                     if at > span.end:
                         return
-                    yield TimedPicture(_to_image(frame), at)
+                    yield _to_image(frame), at
     except av.FFmpegError:
         return  # what could be read was given
 
@@ -153,25 +173,19 @@ class _ClipWriter:
     """One encoder; its size is the first picture's, to which later ones are brought."""
 
     def __init__(
-        self,
-        container: OutputContainer,
-        first: TimedPicture,
-        retoucher: Retoucher,
-        bits_per_s: int,
+        self, container: OutputContainer, first: Picture, begin: datetime, bits_per_s: int
     ) -> None:
         self._container = container
-        self._retoucher = retoucher
-        self._begin = first.at
-        self._last = first.at - _PAUSE
-        self._covered_until: datetime | None = None
-        self._height, self._width = first.image.shape[:2]
+        self._begin = begin
+        self._last = begin - _PAUSE
+        self.height, self.width = first.shape[:2]
         self._track = self._open(bits_per_s)
 
     def _open(self, bits_per_s: int) -> VideoStream:
         name = next(name for name in _ENCODERS if name in av.codecs_available)
         track = self._container.add_stream(name, rate=_MAX_FPS)
         assert isinstance(track, VideoStream)  # noqa: S101 - by its codec
-        track.width, track.height, track.pix_fmt = self._width, self._height, "yuv420p"
+        track.width, track.height, track.pix_fmt = self.width, self.height, "yuv420p"
         context = track.codec_context
         context.time_base = Fraction(1, 1000)
         context.thread_count = 1  # the cameras go first; and one thread gives the same bytes again
@@ -186,34 +200,18 @@ class _ClipWriter:
             context.bit_rate = bits_per_s
         return track
 
-    def add(self, picture: TimedPicture) -> None:
-        """The next picture, unless it follows its predecessor too closely."""
-        if picture.at - self._last < timedelta(seconds=0.9 / _MAX_FPS):
-            return
-        if self._covered_until is not None and picture.at - self._covered_until > _PAUSE:
-            self._add_pause(self._covered_until, picture.at)
-        self._covered_until = None
-        self._encode(self._retoucher.hide(picture.image, picture.at), picture.at)
-
-    def end_piece(self, at: datetime) -> None:
-        """There are pictures until then; whether the next piece follows at once, it will say."""
-        self._covered_until = at
+    def add(self, image: Picture, at: datetime) -> None:
+        """The next picture, at that time or just after the one before it."""
+        self._last = max(at, self._last + _MILLISECOND)
+        frame = VideoFrame.from_ndarray(np.ascontiguousarray(image), format="bgr24")
+        frame = frame.reformat(width=self.width, height=self.height, format="yuv420p")
+        frame.pts = (self._last - self._begin) // _MILLISECOND
+        frame.time_base = Fraction(1, 1000)
+        self._container.mux(self._track.encode(frame))
 
     def finish(self) -> None:
         """All pictures were given."""
         self._container.mux(self._track.encode())
-
-    def _add_pause(self, begin: datetime, end: datetime) -> None:
-        image = self._retoucher.draw_pause(self._width, self._height, begin, end)
-        self._encode(image, max(begin, self._last + _MILLISECOND))
-
-    def _encode(self, image: Picture, at: datetime) -> None:
-        frame = VideoFrame.from_ndarray(np.ascontiguousarray(image), format="bgr24")
-        frame = frame.reformat(width=self._width, height=self._height, format="yuv420p")
-        frame.pts = (at - self._begin) // _MILLISECOND
-        frame.time_base = Fraction(1, 1000)
-        self._last = at
-        self._container.mux(self._track.encode(frame))
 
 
 def _to_jpeg(image: Picture) -> bytes:

@@ -1,6 +1,7 @@
 """Takes out of pictures what nobody may see: marked areas, and faces where any are found."""
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 
 import cv2
@@ -11,9 +12,11 @@ from edge_agent.core.desk_zones import Point
 from edge_agent.vision.face_detector import FaceDetector
 from edge_agent.vision.frames import Image
 
-# One look costs 100 ms on a slow core. A head at a desk moves less than its own width meanwhile,
-# and a face that is missed in one look, or in two, is still covered from the last.
+# One look costs 100 ms on a slow core. A head at a desk moves less than its own width meanwhile.
 LOOK_EVERY = timedelta(milliseconds=300)
+# What one look finds came at any time since the look before it, which may have missed it, too; and
+# two or three that find nothing do not mean that it is gone.
+COVER_BEFORE = timedelta(milliseconds=600)
 COVER_FOR = timedelta(milliseconds=1200)
 _MARGIN = 0.3  # hair and chin, and the way to the next look
 _BLOCKS = 6  # across a face: eyes, nose and mouth are one
@@ -35,19 +38,36 @@ class Privacy:
         self._looked_at: datetime | None = None
         self._faces: list[tuple[datetime, Box]] = []
 
-    def hide(self, image: Image, at: datetime) -> Image:
-        """A copy fit to be shown."""
-        shown = image.copy()
-        if self._detector is not None:
-            if self._looked_at is None or abs(at - self._looked_at) >= LOOK_EVERY:
+    def hide(self, pictures: Iterable[tuple[Image, datetime]]) -> Iterator[tuple[Image, datetime]]:
+        """Copies fit to be shown; each waits until it is known what shows itself just after."""
+        waiting: deque[tuple[Image, datetime]] = deque()
+        for image, at in pictures:
+            waiting.append((image, at))
+            if self._detector is not None:
                 self._look(self._detector, image, at)
-            for _, box in self._faces:
+            while waiting and (self._detector is None or at - waiting[0][1] >= COVER_BEFORE):
+                yield self._retouch(*waiting.popleft())
+        for image, at in waiting:
+            yield self._retouch(image, at)
+
+    def _look(self, detector: FaceDetector, image: Image, at: datetime) -> None:
+        if self._looked_at is not None and abs(at - self._looked_at) < LOOK_EVERY:
+            return
+        self._looked_at = at
+        forgotten = at - COVER_FOR - COVER_BEFORE
+        self._faces = [(seen, box) for seen, box in self._faces if seen > forgotten]
+        self._faces += [(at, box) for box in detector.find(image)]
+
+    def _retouch(self, image: Image, at: datetime) -> tuple[Image, datetime]:
+        shown = image.copy()
+        for seen, box in self._faces:
+            if -COVER_BEFORE <= at - seen < COVER_FOR:
                 _blur(shown, box)
         height, width = image.shape[:2]
         for mask in self._masks:
             corners = np.rint(np.array(mask) * (width, height)).astype(np.int32)
             cv2.fillPoly(shown, [corners], (0, 0, 0))
-        return shown
+        return shown, at
 
     def draw_pause(self, width: int, height: int, begin: datetime, end: datetime) -> Image:
         """A grey picture that names the span of which there are no pictures."""
@@ -58,11 +78,6 @@ class Privacy:
         place = ((width - wide) // 2, (height + high) // 2)
         cv2.putText(image, text, place, cv2.FONT_HERSHEY_SIMPLEX, scale, _TEXT_COLOUR, 1)
         return image
-
-    def _look(self, detector: FaceDetector, image: Image, at: datetime) -> None:
-        self._looked_at = at
-        self._faces = [(seen, box) for seen, box in self._faces if abs(at - seen) < COVER_FOR]
-        self._faces += [(at, box) for box in detector.find(image)]
 
 
 def _blur(image: Image, box: Box) -> None:

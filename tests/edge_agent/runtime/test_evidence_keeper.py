@@ -1,5 +1,6 @@
 """A box's evidence as it is joined: which cameras are recorded, who answers, what is hidden."""
 
+import ssl
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -59,6 +60,7 @@ def make_keeper(folder: Path, identity: Identity, **settings: object) -> Evidenc
         lambda: bytes(SEALING_KEY.public_key),
         lambda: (NETWORK, USB),
         now,
+        ssl.create_default_context(),
     )
 
 
@@ -131,8 +133,9 @@ def test_a_box_may_be_told_to_record_nothing(tmp_path: Path, identity: Identity)
 def test_masks_are_the_cameras_own(tmp_path: Path, identity: Identity) -> None:
     keeper = make_keeper(tmp_path, identity)
     image = np.full((20, 20, 3), 200, np.uint8)
-    assert keeper.make_retoucher(NETWORK.name).hide(image, now()).max() == 0
-    assert keeper.make_retoucher("another").hide(image, now()).min() == 200
+    for name, brightness in ((NETWORK.name, 0), ("another", 200)):
+        ((shown, _),) = keeper.make_retoucher(name).hide([(image, now())])
+        assert shown.min() == shown.max() == brightness
 
 
 def test_a_detector_that_is_none_stops_the_start(tmp_path: Path, identity: Identity) -> None:
