@@ -7,6 +7,7 @@ import structlog
 
 from edge_agent.delivery.files import write_whole
 from edge_agent.runtime.pipeline import DeskPipeline
+from edge_agent.vision.privacy import hide_faces
 
 SAVE_VIEW_EVERY = timedelta(hours=1)
 SAVE_NEW_VIEW_AFTER = timedelta(seconds=10)  # by then a view that nobody calibrated is learned
@@ -59,6 +60,6 @@ class CameraMemory:
         if picture is None:
             return
         try:
-            write_whole(path, picture)
+            write_whole(path, hide_faces(picture))
         except OSError as error:
             log.error("reference_not_saved", camera=self._camera, reason=error.strerror)

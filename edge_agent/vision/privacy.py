@@ -9,7 +9,7 @@ import numpy as np
 
 from edge_agent.core.confirmation import Box
 from edge_agent.core.desk_zones import Point
-from edge_agent.vision.face_detector import FaceDetector
+from edge_agent.vision.face_detector import FaceDetector, load_face_detector
 from edge_agent.vision.frames import Image
 
 # One look costs 100 ms on a slow core. A head at a desk moves less than its own width meanwhile.
@@ -78,6 +78,21 @@ class Privacy:
         place = ((width - wide) // 2, (height + high) // 2)
         cv2.putText(image, text, place, cv2.FONT_HERSHEY_SIMPLEX, scale, _TEXT_COLOUR, 1)
         return image
+
+
+def hide_faces(png: bytes) -> bytes:
+    """A grey picture to be kept in clear, with the faces found in it made unknowable.
+
+    What a camera is meant to show is learned from its first seconds, whoever sits there then.
+    """
+    detector = load_face_detector()
+    if detector is None:
+        return png
+    image = np.asarray(cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR), np.uint8)
+    faces = detector.find(image)
+    for box in faces:
+        _blur(image, box)
+    return cv2.imencode(".png", image[:, :, 0])[1].tobytes() if faces else png
 
 
 def _blur(image: Image, box: Box) -> None:
