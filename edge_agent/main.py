@@ -3,6 +3,7 @@
 Each command imports its own parts: pages and network take a second that `read-qr` need not wait.
 """
 
+import sys
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -89,8 +90,11 @@ def setup(config: ConfigFile = None) -> None:
 @app.command()
 def enrol(
     server: Annotated[str, typer.Option(help="The server's address, https://…")],
-    code: Annotated[str, typer.Option(help="The one-time pairing code.")],
     config: ConfigFile = None,
+    code: Annotated[
+        str | None,
+        typer.Option(help="The one-time pairing code; better typed when asked, or by a pipe."),
+    ] = None,
 ) -> None:
     """Trade a pairing code for this box's name and keys, without the wizard."""
     from edge_agent.delivery.identity import Identity, IdentityError
@@ -98,7 +102,8 @@ def enrol(
     settings = _load_settings(config)
     try:
         settings.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        enrolment = Identity(settings.directory).enrol(server, code, VERSION)
+        typed = _read_code() if code is None else code
+        enrolment = Identity(settings.directory).enrol(server, typed, VERSION)
     except (IdentityError, OSError) as error:
         raise _refuse("enrol", error) from None
     typer.echo(f"edge-agent: paired as {enrolment.device}")
@@ -132,6 +137,13 @@ def _run_daemon(config: Path | None, *, renew_pin: bool) -> None:
         )
     except AgentError as error:
         raise _refuse("run", error) from None
+
+
+def _read_code() -> str:
+    """Not from the command line, which every process here may read."""
+    if sys.stdin.isatty():
+        return str(typer.prompt("Pairing code"))
+    return sys.stdin.readline()
 
 
 def _load_settings(config: Path | None) -> EdgeSettings:

@@ -3,6 +3,7 @@
 Says nothing in the log: a line would show at the unit that something was asked for.
 """
 
+import ssl
 import threading
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -51,6 +52,8 @@ class LaterError(UploadError):
 class Uploader:
     """`is_private` says whether an address may be used: by HTTPS, or on this machine.
 
+    `trust` says whose certificates are believed.
+
     For one thread, but for `stop`.
     """
 
@@ -60,12 +63,14 @@ class Uploader:
         key: Ed25519PrivateKey,
         now: Callable[[], datetime],
         is_private: Callable[[str], bool],
+        trust: ssl.SSLContext,
         chunk_bytes: int = CHUNK_BYTES,
     ) -> None:
         self._device = device
         self._key = key
         self._now = now
         self._is_private = is_private
+        self._trust = trust
         self._chunk_bytes = chunk_bytes
         self._stopping = threading.Event()
         self._ahead = timedelta(0)  # the server's clock before ours, once it complained
@@ -139,6 +144,7 @@ class Uploader:
                 content=body,
                 headers=headers,
                 timeout=_TIMEOUT_S,
+                verify=self._trust,
             )
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise LaterError(f"{type(error).__name__}: {error}") from error

@@ -2,6 +2,7 @@
 
 import fcntl
 import platform
+import ssl
 import threading
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -18,6 +19,8 @@ from edge_agent.delivery.health import HealthReporter
 from edge_agent.delivery.identity import Identity
 from edge_agent.delivery.outbox import Outbox
 from edge_agent.delivery.outbox_database import OutboxError
+from edge_agent.delivery.renewal import CertificateRenewal
+from edge_agent.delivery.tls import make_broker_context, make_trust
 from edge_agent.delivery.uplink import Uplink, UplinkTiming
 from edge_agent.runtime.camera_worker import CameraWorker
 from edge_agent.runtime.desk_feedback import DeskFeedback, derive_form_key
@@ -58,6 +61,7 @@ class Agent:
         self.outbox: Outbox | None = None
         self.uplink: Uplink | None = None
         self.evidence: EvidenceKeeper | None = None
+        self._renewal: CertificateRenewal | None = None
         self._changing = threading.Lock()
 
     @property
@@ -139,14 +143,30 @@ class Agent:
         self.feedback.configure(enrolment.configuration, outbox)
         health = HealthReporter(self.folder, outbox, self.measure_cameras, self.version, self.now)
         timing = UplinkTiming(delivery.window, delivery.resend_after_s, delivery.telemetry_every_s)
-        self.evidence = self._start_evidence(device)
-        self.uplink = Uplink(enrolment, outbox, health, self._take_command, self.now, timing)
+        trust, broker_tls = self._make_contexts(enrolment)
+        self.evidence = self._start_evidence(device, trust)
+        self.uplink = Uplink(
+            enrolment, outbox, health, self._take_command, self.now, timing, broker_tls
+        )
         self.uplink.start()
+        self._renewal = CertificateRenewal(self.identity, trust, broker_tls, self.now)
+        self._renewal.start()
         for camera in cameras:
             self._start_camera(camera, outbox)
         log.info("device_started", device=device, boot=outbox.tip.boot, last_run=outbox.last_run)
 
-    def _start_evidence(self, device: DeviceId) -> EvidenceKeeper:
+    def _make_contexts(self, enrolment: Enrolment) -> tuple[ssl.SSLContext, ssl.SSLContext]:
+        """Whom HTTPS and MQTT believe."""
+        try:
+            broker_tls = make_broker_context(enrolment.broker, self.identity.tls_file)
+            return make_trust(enrolment.authority), broker_tls
+        except ssl.SSLError as error:
+            raise AgentError(
+                f"{self.identity.tls_file} or the stored authority can't be used ({error}); "
+                "pair the box again"
+            ) from error
+
+    def _start_evidence(self, device: DeviceId, trust: ssl.SSLContext) -> EvidenceKeeper:
         try:
             evidence = EvidenceKeeper(
                 self.folder,
@@ -156,6 +176,7 @@ class Agent:
                 lambda: self.feedback.sealing_key,
                 self.list_cameras,
                 self.now,
+                trust,
             )
         except (OSError, DetectorError) as error:
             raise AgentError(f"evidence: {error}") from error
@@ -207,6 +228,9 @@ class Agent:
         for worker in self.workers.values():
             worker.stop()
         self.workers.clear()
+        if self._renewal is not None:
+            self._renewal.stop()
+            self._renewal = None
         if self.uplink is not None:
             self.uplink.stop()
             self.uplink = None

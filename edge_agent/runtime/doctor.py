@@ -8,10 +8,12 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 
 import httpx
+from cryptography import x509
 
 from edge_agent.core.desk_zones import ZonesError
 from edge_agent.delivery.health import disk_free_mb
 from edge_agent.delivery.identity import Identity, IdentityError
+from edge_agent.delivery.tls import make_trust
 from edge_agent.runtime.installed_cameras import read_cameras
 from edge_agent.runtime.sources import make_source, read_zones
 from edge_agent.settings import CameraSettings, EdgeSettings, SettingsError
@@ -45,7 +47,8 @@ def examine(settings: EdgeSettings, now: Callable[[], datetime]) -> Iterator[Fin
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         yield _examine_disk(folder)
-        enrolment = Identity(folder).find_enrolment()
+        identity = Identity(folder)
+        enrolment, certificate = identity.find_enrolment(), identity.find_certificate()
         cameras = read_cameras(folder, settings.cameras)
     except OSError as error:
         yield Finding(
@@ -59,11 +62,11 @@ def examine(settings: EdgeSettings, now: Callable[[], datetime]) -> Iterator[Fin
         return
     yield Finding("key", True, f"readable by its owner only, in {folder}")
     if enrolment is None:
-        yield Finding(
-            "pairing", False, "not paired", "run: edge-agent enrol --server URL --code CODE"
-        )
+        yield Finding("pairing", False, "not paired", "run: edge-agent enrol --server URL")
     else:
         yield Finding("pairing", True, f"paired as {enrolment.device}")
+        if certificate is not None:
+            yield _examine_certificate(certificate, now)
         yield _examine_broker(enrolment)
         yield from _examine_server(enrolment, now)
     if not cameras:
@@ -76,6 +79,12 @@ def _examine_disk(folder: Path) -> Finding:
     free_mb = disk_free_mb(folder)
     found = f"{free_mb} MB free in {folder}"
     return Finding("disk", free_mb >= MIN_FREE_MB, found, f"free at least {MIN_FREE_MB} MB")
+
+
+def _examine_certificate(certificate: x509.Certificate, now: Callable[[], datetime]) -> Finding:
+    end = certificate.not_valid_after_utc
+    mend = "the agent renews it by itself: see in its log why that failed"
+    return Finding("certificate", now() < end, f"valid until {end:%Y-%m-%d}", mend)
 
 
 def _examine_broker(enrolment: Enrolment) -> Finding:
@@ -96,7 +105,7 @@ def _examine_broker(enrolment: Enrolment) -> Finding:
 def _examine_server(enrolment: Enrolment, now: Callable[[], datetime]) -> Iterator[Finding]:
     url = enrolment.configuration.public_url
     try:
-        answer = httpx.head(url, timeout=NETWORK_TIMEOUT_S)
+        answer = httpx.head(url, timeout=NETWORK_TIMEOUT_S, verify=make_trust(enrolment.authority))
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         yield Finding("server", False, f"{url}: {error}", "check cable, name service and firewall")
         return

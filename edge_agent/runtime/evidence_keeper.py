@@ -1,5 +1,6 @@
 """What a box records, and how it answers requests for it: joins ring, recorders and answers."""
 
+import ssl
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -44,6 +45,7 @@ class EvidenceKeeper:
         sealing_key: Callable[[], bytes],
         list_cameras: Callable[[], tuple[CameraSettings, ...]],
         now: Callable[[], datetime],
+        trust: ssl.SSLContext,
     ) -> None:
         self._settings = settings
         self._list_cameras = list_cameras
@@ -57,7 +59,7 @@ class EvidenceKeeper:
         ring = Ring(folder / FOLDER / "ring", _limits(settings), write_whole)
         self._writer = SegmentWriter(ring, DataKeys(device, sealing_key), now, self._note_time)
         self._orders = OrderBook(folder / FOLDER / "orders", ring, self.camera_of, write_whole)
-        uploader = Uploader(device, identity.key, now, _is_private)
+        uploader = Uploader(device, identity.key, now, _is_private, trust)
         self._answers = EvidenceAnswers(
             device, ring, self._orders, self, uploader, now, settings.max_clip_mb * _MEGABYTE
         )

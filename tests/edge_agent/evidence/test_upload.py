@@ -1,5 +1,6 @@
 """Reports and chunks against a real HTTP server: signed, resumed, and never in the log."""
 
+import ssl
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
@@ -14,6 +15,7 @@ from tests.processes.upload_server import UploadServer
 
 DEVICE = DeviceId("box-1")
 KEY = Ed25519PrivateKey.generate()
+TRUST = ssl.create_default_context()  # not asked for on loopback without TLS
 CONTENT = bytes(range(256)) * 2600  # three chunks
 REPORT = EvidenceReport(
     request_id="request-1",
@@ -37,7 +39,7 @@ def server() -> Iterator[UploadServer]:
 
 @pytest.fixture
 def uploader() -> Uploader:
-    return Uploader(DEVICE, KEY, now, lambda url: url.startswith("http://127.0.0.1"))
+    return Uploader(DEVICE, KEY, now, lambda url: url.startswith("http://127.0.0.1"), TRUST)
 
 
 def test_all_arrives_in_chunks(server: UploadServer, uploader: Uploader) -> None:
