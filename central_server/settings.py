@@ -7,6 +7,7 @@ import os
 import re
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from pydantic import (
     AliasChoices,
@@ -22,6 +23,7 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
 from central_server.domain.flags import REGISTRY
+from central_server.domain.permissions import Role
 from central_server.domain.yaml_lines import WrongFileError, line_of, parse_mapping
 from event_protocol.enrolment import is_loopback
 
@@ -58,6 +60,41 @@ class WebSettings(Section):
     session_idle_minutes: int = Field(
         default=30, ge=1, description="A log-in ends after so long without a request."
     )
+    session_life_hours: int = Field(
+        default=12, ge=1, description="A log-in ends after so long, however busy it is."
+    )
+    second_factor_roles: tuple[Role, ...] = Field(
+        default=(Role.ADMINISTRATOR, Role.LEAD_INSPECTOR, Role.INSPECTOR, Role.AUDITOR),
+        description="Who can't log in without a code of an authenticator app; others may set one.",
+    )
+
+
+class OidcSettings(Section):
+    """An OpenID Connect provider by which people may log in, beside their password."""
+
+    issuer: str = Field(description="The provider's address, as its identity tokens name it.")
+    client_id: str = Field(description="How the provider knows this server.")
+    client_secret_file: Path | None = Field(
+        default=None, description="File with the secret for it; empty: a public client (PKCE)."
+    )
+    name: str = Field(default="OpenID", description="What the button on the log-in page says.")
+    user_claim: str = Field(
+        default="preferred_username",
+        description="The claim that holds the log-in name of an account here; none is ever made.",
+    )
+    trusts_second_factor: bool = Field(
+        default=False,
+        description="Take the provider's word for the second factor, instead of asking for a code.",
+    )
+
+    @field_validator("issuer")
+    @classmethod
+    def _no_word_in_the_clear(cls, issuer: str) -> str:
+        address = urlsplit(issuer)
+        is_private = address.scheme == "http" and is_loopback(address.hostname or "")
+        if not (address.scheme == "https" or is_private) or address.query or address.fragment:
+            raise ValueError("must be https://… without query (http only on this machine)")
+        return issuer
 
 
 class BrokerSettings(Section):
@@ -121,6 +158,17 @@ class NotifySettings(Section):
     )
     escalate_after_minutes: int = Field(
         default=30, ge=1, description="If nobody acknowledges, the next level is told."
+    )
+
+
+class AnchorSettings(Section):
+    """The daily signed head of the server's log, whose copies leave the machine."""
+
+    directory: Path | None = Field(
+        default=None, description="Where copies are dropped; empty: `anchors` in the directory."
+    )
+    targets: tuple[str, ...] = Field(
+        default=(), repr=False, description="Apprise addresses that get each head, as `notify`."
     )
 
 
@@ -191,9 +239,11 @@ class ServerSettings(BaseSettings):
         description="The editions of the satisfaction survey, each with its first day.",
     )
     web: WebSettings = Field(default_factory=WebSettings, description="Pages.")
+    oidc: OidcSettings | None = Field(default=None, description="Log-in by a provider.")
     broker: BrokerSettings = Field(default_factory=BrokerSettings, description="MQTT.")
     ingest: IngestSettings = Field(default_factory=IngestSettings, description="Taking in.")
     notify: NotifySettings = Field(default_factory=NotifySettings, description="Notifications.")
+    anchors: AnchorSettings = Field(default_factory=AnchorSettings, description="Proof.")
     evidence: EvidenceSettings = Field(default_factory=EvidenceSettings, description="Pictures.")
 
     @field_validator("database_url")
@@ -227,6 +277,11 @@ class ServerSettings(BaseSettings):
     def evidence_directory(self) -> Path:
         """Where pictures are kept."""
         return self.evidence.directory or self.directory / "evidence"
+
+    @property
+    def anchors_directory(self) -> Path:
+        """Where copies of signed heads are dropped."""
+        return self.anchors.directory or self.directory / "anchors"
 
     @property
     def database_address(self) -> str:

@@ -32,6 +32,38 @@ def create_user(
     typer.echo(f"password: {password}" if generate else f"user {name} created")
 
 
+def change_user(
+    command: typer.Context,
+    name: Annotated[str, typer.Argument(help="The log-in name.")],
+    role: Annotated[Role | None, typer.Option(help="Another role.")] = None,
+    unit: Annotated[str | None, typer.Option(help="Another unit.")] = None,
+    disabled: Annotated[
+        bool | None, typer.Option("--disable/--enable", help="Close the account, or open it again.")
+    ] = None,
+    new_password: Annotated[
+        bool, typer.Option("--new-password", help="Make a password and print it once.")
+    ] = False,
+    drop_second_factor: Annotated[
+        bool,
+        typer.Option("--drop-second-factor", help="The phone and all recovery codes are lost."),
+    ] = False,
+    config: ConfigOption = None,
+) -> None:
+    """Change a user; every log-in session of the account ends."""
+    password = token_urlsafe(_PASSWORD_BYTES) if new_password else None
+    with opened(command, config) as context:
+        accounts.change_user(
+            context,
+            name,
+            role=role,
+            unit_id=unit,
+            is_disabled=disabled,
+            password=password,
+            drop_second_factor=drop_second_factor,
+        )
+    typer.echo(f"user {name} changed" if password is None else f"password: {password}")
+
+
 def load_units(
     command: typer.Context,
     file: Annotated[Path, typer.Argument(help="As configs/units.example.yaml.")],

@@ -14,9 +14,14 @@ _FIRST_LOCK = timedelta(seconds=30)
 _LONGEST_LOCK = timedelta(minutes=15)
 
 
+def is_user_name(text: str) -> bool:
+    """Whether an account can have that log-in name."""
+    return _USER_NAME.fullmatch(text) is not None
+
+
 def check_credentials(user_id: str, password: str) -> None:
-    """Refuses a log-in name or a password that a new account can't have."""
-    if not _USER_NAME.fullmatch(user_id):
+    """Refuses a log-in name or a password that an account can't have."""
+    if not is_user_name(user_id):
         raise InvalidError("error.user_name")
     if not MIN_PASSWORD_CHARACTERS <= len(password) <= MAX_PASSWORD_CHARACTERS:
         raise InvalidError("error.password_length", minimum=MIN_PASSWORD_CHARACTERS)

@@ -50,9 +50,13 @@ class NotOpenedError(ConflictError):
 
 
 class NotLoggedInError(DomainError):
-    """Nobody is known to be asking; logging in helps."""
+    """Nobody is known to be asking; logging in helps. `is_half_way`: a second step is missing."""
 
     code = "error.not_logged_in"
+
+    def __init__(self, *, is_half_way: bool = False) -> None:
+        super().__init__()
+        self.is_half_way = is_half_way
 
 
 class ForgedRequestError(DomainError):

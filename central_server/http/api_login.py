@@ -2,6 +2,8 @@
 
 from fastapi import APIRouter, Depends, Request, Response
 
+from central_server.domain.errors import InvalidError
+from central_server.domain.second_factors import Stage
 from central_server.http.api_models import CredentialsIn, WhoOut
 from central_server.http.dependencies import (
     COOKIE,
@@ -12,7 +14,7 @@ from central_server.http.dependencies import (
 )
 from central_server.http.error_pages import PROBLEMS
 from central_server.http.login import set_login_cookie
-from central_server.services import accounts
+from central_server.services import logins
 
 router = APIRouter(prefix="/session", tags=["session"], responses=PROBLEMS)
 
@@ -32,10 +34,14 @@ def who(visit: CurrentVisit) -> WhoOut:
 def log_in(
     request: Request, response: Response, context: Context, credentials: CredentialsIn
 ) -> WhoOut:
-    """Logs in and sets the session's cookie; 422 if name and password do not fit."""
-    login = accounts.log_in(
+    """Logs in and sets the session's cookie; 422 if name, password and code do not fit."""
+    login = logins.log_in(
         context, credentials.user, credentials.password, request.cookies.get(COOKIE)
     )
+    if login.stage is Stage.CODE:
+        login = logins.give_code(context, login.token, credentials.code)
+    elif login.stage is Stage.ENROLMENT:
+        raise InvalidError("error.second_factor_missing")
     set_login_cookie(request, response, login.token)
     return WhoOut(
         user=login.viewer.user_id,
@@ -48,5 +54,5 @@ def log_in(
 @router.delete("", operation_id="logOut", status_code=204, dependencies=GUARDED)
 def log_out(request: Request, response: Response, context: Context) -> None:
     """Ends the session."""
-    accounts.log_out(context, request.cookies.get(COOKIE, ""))
+    logins.log_out(context, request.cookies.get(COOKIE, ""))
     response.delete_cookie(COOKIE)

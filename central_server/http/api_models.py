@@ -227,7 +227,8 @@ class WhoOut(BaseModel):
 
 
 class CredentialsIn(BaseModel):
-    """A log-in name and its password."""
+    """A log-in name and its password; `code` is the authenticator's, where there is one."""
 
     user: str = Field(max_length=64)
     password: str = Field(max_length=200)
+    code: str = Field(default="", max_length=64)

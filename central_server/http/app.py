@@ -6,6 +6,7 @@ from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 
 from central_server.http import (
+    account,
     api_evidence,
     api_flags,
     api_login,
@@ -22,8 +23,10 @@ from central_server.http import (
     hotline,
     live,
     login,
+    oidc,
     posters,
     scorecards,
+    second_step,
     sessions,
     units,
 )
@@ -70,6 +73,9 @@ def make_internal_app(
     # `live` first: /flags/stream is no flag's id.
     for pages in (
         login,
+        second_step,
+        oidc,
+        account,
         live,
         flags,
         evidence,

@@ -3,9 +3,8 @@
 A visit opens no transaction of its own for the route: each route says when it reads or writes.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from hmac import compare_digest
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -28,11 +27,13 @@ from central_server.domain.permissions import (
     flag_scope_of,
     scope_of,
 )
-from central_server.http.language import Language, address_in
+from central_server.domain.second_factors import Stage
+from central_server.http.language import Language, addresses_of
 from central_server.http.navigation import nav_of, place_of
-from central_server.services import accounts
+from central_server.services import logins
 from central_server.services.context import ServerContext
 from central_server.storage import unit_lists
+from event_protocol.enrolment import is_loopback
 from web.pages import render, translate
 
 COOKIE = "onestop_session"
@@ -60,7 +61,7 @@ class Visit:
     parents: Mapping[UnitId, UnitId | None]  # the tree of units
     language: str
     path: str
-    asked: Sequence[tuple[str, str]]  # the address's own parameters, kept by the language's link
+    address_in: Callable[[str], str]  # where this page speaks that language
 
     def scope(self, permission: Permission) -> UnitScope:
         """The units for which the viewer holds it; without it there is nothing to be found."""
@@ -86,7 +87,7 @@ class Visit:
             csrf_token=self.csrf_token,
             nav=nav_of(self.viewer),
             here=place_of(self.path),
-            address_in=partial(address_in, self.asked),
+            address_in=self.address_in,
             now=self.context.now(),
             named=self._named,
             **values,
@@ -101,14 +102,19 @@ class Visit:
 def open_visit(request: Request, context: Context, language: Language) -> Visit:
     """The visit of whoever the cookie belongs to; `NotLoggedInError` if it opens nothing."""
     token = request.cookies.get(COOKIE)
-    login = None if token is None else accounts.find_login(context, token)
-    if login is None:
-        raise NotLoggedInError()
+    login = None if token is None else logins.find_login(context, token)
+    if login is None or login.stage is not Stage.COMPLETE:
+        raise NotLoggedInError(is_half_way=login is not None)
     with context.database.reading() as db:
         parents = unit_lists.parents(db)
-    asked = request.query_params.multi_items()
     return Visit(
-        context, login.viewer, login.csrf_token, parents, language, request.url.path, asked
+        context,
+        login.viewer,
+        login.csrf_token,
+        parents,
+        language,
+        request.url.path,
+        addresses_of(request),
     )
 
 
@@ -128,14 +134,23 @@ def require_same_origin(request: Request) -> None:
 
 async def require_csrf_token(request: Request, visit: CurrentVisit) -> None:
     """A change carries the session's token: in the form's field, or in the header from scripts."""
-    if request.method in _SAFE_METHODS:
-        return
+    if request.method not in _SAFE_METHODS:
+        await require_token(request, visit.csrf_token)
+
+
+async def require_token(request: Request, csrf_token: str) -> None:
+    """Refuses a change that does not carry that token."""
     sent = request.headers.get(CSRF_HEADER)
     if sent is None and "form" in request.headers.get("content-type", ""):
         field = (await request.form()).get(CSRF_FIELD)
         sent = field if isinstance(field, str) else None
-    if sent is None or not compare_digest(sent.encode(), visit.csrf_token.encode()):
+    if sent is None or not compare_digest(sent.encode(), csrf_token.encode()):
         raise ForgedRequestError()
+
+
+def is_secure(request: Request) -> bool:
+    """Cookies need TLS, but for a browser on the same machine (demo, pilot)."""
+    return request.url.scheme == "https" or not is_loopback(request.url.hostname or "")
 
 
 # What every router of logged-in people carries.

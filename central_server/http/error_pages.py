@@ -1,6 +1,5 @@
 """One table from errors to status and words; as a page for people, as problem JSON for programs."""
 
-from functools import partial
 from urllib.parse import quote
 
 import structlog
@@ -22,7 +21,8 @@ from central_server.domain.errors import (
     NotFoundError,
     NotLoggedInError,
 )
-from central_server.http.language import address_in, page_language
+from central_server.http.language import addresses_of, page_language
+from central_server.http.navigation import SECOND_STEP
 from web.headers import HEADERS
 from web.pages import render, translate
 
@@ -77,10 +77,8 @@ def answer(request: Request, status: int, code: str, **details: object) -> Respo
         title = translate(language, f"error.title.{status}")
         problem = Problem(title=title, status=status, code=code, detail=detail)
         return JSONResponse(problem.model_dump(), status, media_type=_PROBLEM_TYPE)
-    in_language = partial(address_in, request.query_params.multi_items())
-    page = render(
-        "errors/error.html", language, status=status, detail=detail, address_in=in_language
-    )
+    addresses = addresses_of(request)
+    page = render("errors/error.html", language, status=status, detail=detail, address_in=addresses)
     return HTMLResponse(page, status)
 
 
@@ -103,7 +101,7 @@ async def _on_domain_error(request: Request, error: Exception) -> Response:
     if not isinstance(error, DomainError):
         raise error
     if isinstance(error, NotLoggedInError) and not wants_json(request):
-        return _to_login(request)
+        return _to_login(request, SECOND_STEP if error.is_half_way else "/login")
     return answer_error(request, error)
 
 
@@ -141,10 +139,10 @@ def _fields(error: Exception) -> str:
     return ", ".join(".".join(str(part) for part in each["loc"][1:]) for each in found)
 
 
-def _to_login(request: Request) -> Response:
+def _to_login(request: Request, step: str) -> Response:
     if "hx-request" in request.headers:  # htmx would put the log-in page into a table row
-        return Response(status_code=204, headers={"HX-Redirect": "/login"})
+        return Response(status_code=204, headers={"HX-Redirect": step})
     target = request.url.path
     if request.method == "GET" and request.url.query:
         target += f"?{request.url.query}"
-    return RedirectResponse(f"/login?next={quote(target, safe='')}", 303)
+    return RedirectResponse(f"{step}?next={quote(target, safe='')}", 303)

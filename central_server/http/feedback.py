@@ -22,12 +22,8 @@ from central_server.http.public_pages import (
 )
 from central_server.services import feedback
 from central_server.services.feedback import Saved
-from central_server.services.rating_forms import (
-    DetailsForm,
-    RatingForm,
-    read_form,
-    write_form,
-)
+from central_server.services.rating_forms import DetailsForm, RatingForm
+from central_server.services.signed_forms import read_form, write_form
 from central_server.storage import places
 from central_server.storage.places import Place
 from event_protocol.events import FeedbackChannel

@@ -13,7 +13,8 @@ from central_server.domain.permissions import Permission, UnitScope, require_in
 from central_server.http.dependencies import GUARDED, CurrentVisit, Visit
 from central_server.services import feedback
 from central_server.services.feedback import Saved
-from central_server.services.rating_forms import RatingForm, read_form, write_form
+from central_server.services.rating_forms import RatingForm
+from central_server.services.signed_forms import read_form, write_form
 from central_server.storage import places, unit_lists
 from central_server.storage.places import Place
 from event_protocol.events import FeedbackChannel

@@ -1,8 +1,9 @@
 """In which language a page speaks: `?lang=` on any address, remembered in a cookie."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Annotated
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from fastapi import Depends, Request
 from starlette.datastructures import MutableHeaders
@@ -23,10 +24,26 @@ def page_language(request: Request) -> str:
 Language = Annotated[str, Depends(page_language)]
 
 
-def address_in(asked: Iterable[tuple[str, str]], language: str) -> str:
-    """The query by which the same page, with the same filters, speaks that language."""
+def address_in(asked: Iterable[tuple[str, str]], language: str, *, path: str = "") -> str:
+    """The address by which a page, with the same filters, speaks that language; this one's own
+    unless `path` names another.
+    """
     kept = [(name, value) for name, value in asked if name != "lang"]
-    return "?" + urlencode([*kept, ("lang", language)])
+    return f"{path}?" + urlencode([*kept, ("lang", language)])
+
+
+def addresses_of(request: Request) -> Callable[[str], str]:
+    """`address_in` for the page that answers this request.
+
+    What answers a form can't be asked for again by a link: it leads to the page where the form
+    stood, or to the first one.
+    """
+    if request.method in ("GET", "HEAD"):
+        return partial(address_in, request.query_params.multi_items())
+    before = urlsplit(request.headers.get("referer", ""))
+    if before.netloc != request.headers.get("host") or not before.path.startswith("/"):
+        return partial(address_in, (), path="/")
+    return partial(address_in, parse_qsl(before.query), path=before.path)
 
 
 class RememberLanguage:

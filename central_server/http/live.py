@@ -12,7 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from central_server.domain.permissions import Permission
 from central_server.http.dependencies import COOKIE, CurrentVisit, Visit
 from central_server.http.filters import FlagQuery, Flags
-from central_server.services import accounts, feed_places
+from central_server.services import feed_places, logins
 from central_server.storage import flag_lists, unit_lists
 from web.pages import render
 
@@ -67,7 +67,7 @@ async def _follow(visit: Visit, flags: FlagQuery, token: str, after: int) -> Asy
 
 
 def _has_ended(visit: Visit, token: str) -> bool:
-    login = accounts.find_login(visit.context, token, is_use=False)
+    login = logins.find_login(visit.context, token, is_use=False)
     return login is None or login.viewer != visit.viewer  # another role or unit: another scope
 
 

@@ -2,22 +2,25 @@
 
 from functools import partial
 from typing import Annotated
+from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from central_server.domain.errors import InvalidError
+from central_server.domain.second_factors import Stage
 from central_server.http.dependencies import (
     COOKIE,
     GUARDED,
     Context,
     CurrentVisit,
+    is_secure,
     require_same_origin,
 )
 from central_server.http.language import Language, address_in
-from central_server.http.navigation import HOME
-from central_server.services import accounts
-from event_protocol.enrolment import is_loopback
+from central_server.http.navigation import HOME, SECOND_STEP
+from central_server.services import logins
+from central_server.services.logins import NewLogin
 from web.pages import render
 
 router = APIRouter(include_in_schema=False)
@@ -30,9 +33,11 @@ def home(visit: CurrentVisit) -> Response:
 
 
 @router.get("/login")
-def show_login(request: Request, language: Language, next: str = "/") -> HTMLResponse:
+def show_login(
+    request: Request, context: Context, language: Language, next: str = "/"
+) -> HTMLResponse:
     """The form; `next` is where it leads."""
-    return _form(request, language, next)
+    return login_form(request, context, language, next)
 
 
 @router.post("/login", dependencies=[Depends(require_same_origin)])
@@ -46,30 +51,39 @@ def log_in(
 ) -> Response:
     """Opens a session and leads on; a wrong password shows the form again."""
     try:
-        login = accounts.log_in(context, user, password, request.cookies.get(COOKIE))
+        login = logins.log_in(context, user, password, request.cookies.get(COOKIE))
     except InvalidError as error:
-        return _form(request, language, next, user=user, error=error.code, status=422)
-    response = RedirectResponse(own_path(next), 303)
-    set_login_cookie(request, response, login.token)
-    return response
+        return login_form(request, context, language, next, user=user, error=error.code, status=422)
+    return lead_on(request, login, next)
 
 
 @router.post("/logout", dependencies=GUARDED)
 def log_out(request: Request, context: Context) -> Response:
     """Ends the session on the server and in the browser."""
-    accounts.log_out(context, request.cookies.get(COOKIE, ""))
+    logins.log_out(context, request.cookies.get(COOKIE, ""))
     response = RedirectResponse("/login", 303)
     response.delete_cookie(COOKIE)
     return response
 
 
+def lead_on(request: Request, login: NewLogin, next: str) -> Response:
+    """To where one wanted to go, or to the step that is still missing."""
+    target = own_path(next)
+    if login.stage is not Stage.COMPLETE:
+        target = f"{SECOND_STEP}?next={quote(target, safe='')}"
+    response = RedirectResponse(target, 303)
+    set_login_cookie(request, response, login.token)
+    return response
+
+
 def set_login_cookie(request: Request, response: Response, token: str) -> None:
     """For this browser session, out of reach of scripts."""
-    response.set_cookie(COOKIE, token, httponly=True, samesite="lax", secure=_is_secure(request))
+    response.set_cookie(COOKIE, token, httponly=True, samesite="lax", secure=is_secure(request))
 
 
-def _form(
+def login_form(
     request: Request,
+    context: Context,
     language: str,
     next: str,
     *,
@@ -77,15 +91,17 @@ def _form(
     error: str | None = None,
     status: int = 200,
 ) -> HTMLResponse:
+    """Name and password, and the provider if there is one."""
     page = render(
         "login.html",
         language,
         next=own_path(next),
-        address_in=partial(address_in, [("next", own_path(next))]),
+        address_in=partial(address_in, [("next", own_path(next))], path="/login"),
         user=user,
         error=error,
+        provider=context.settings.oidc.name if context.settings.oidc else None,
         # A browser keeps no secure cookie that came over plain HTTP: logging in would not last.
-        is_safe=request.url.scheme == "https" or not _is_secure(request),
+        is_safe=request.url.scheme == "https" or not is_secure(request),
     )
     return HTMLResponse(page, status)
 
@@ -94,8 +110,3 @@ def own_path(target: str) -> str:
     """A path of this site, never another site's address (`//host`, `/\\host`, `https:`)."""
     is_own = target.startswith("/") and target[1:2] not in ("/", "\\")
     return target if is_own and target.isprintable() else "/"
-
-
-def _is_secure(request: Request) -> bool:
-    """Cookies need TLS, but for a browser on the same machine (demo, pilot)."""
-    return request.url.scheme == "https" or not is_loopback(request.url.hostname or "")

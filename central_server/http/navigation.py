@@ -24,6 +24,8 @@ NAVIGATION = (
     NavItem("/audit", "nav.audit", frozenset({Permission.SEE_AUDIT})),
 )
 
+SECOND_STEP = "/login/second"  # where a log-in goes on that lacks its second factor
+
 HOME: dict[Role, str] = {
     Role.ADMINISTRATOR: "/devices",
     Role.LEAD_INSPECTOR: "/flags",

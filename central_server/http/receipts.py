@@ -8,13 +8,8 @@ from central_server.domain.errors import InvalidError
 from central_server.http.public_pages import Fields, Page, PublicPage, pairs_of, text_of
 from central_server.services import conversations
 from central_server.services.complaint_receipts import ComplaintReceipt, find_receipt, may_exist
-from central_server.services.rating_forms import (
-    ReplyForm,
-    expiry_after,
-    new_nonce,
-    read_form,
-    write_form,
-)
+from central_server.services.rating_forms import ReplyForm, expiry_after
+from central_server.services.signed_forms import new_nonce, read_form, write_form
 from central_server.storage import places
 from event_protocol.feedback import MAX_COMMENT_CHARACTERS
 from event_protocol.receipt_codes import hint_of, read_code

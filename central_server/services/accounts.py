@@ -1,9 +1,6 @@
-"""Accounts: create, log in, stay logged in, log out."""
+"""Accounts: made and changed by administrators, recognised by their password."""
 
-from dataclasses import dataclass
-from datetime import datetime, timedelta
 from functools import cache
-from hashlib import sha256
 from secrets import token_urlsafe
 
 from pwdlib import PasswordHash
@@ -15,28 +12,10 @@ from central_server.domain.permissions import Role, UnitId, UserId, Viewer
 from central_server.domain.server_log import RegistryChanged
 from central_server.services.context import ServerContext
 from central_server.storage import accounts as account_store
+from central_server.storage import logins as login_store
 from central_server.storage import server_log
-from central_server.storage.tables import LoginRow, UnitRow, UserRow
-
-# `seen_at` is written at most so often: a page view need not be a write.
-_TOUCH_EVERY = timedelta(minutes=1)
-
-
-@dataclass(frozen=True, slots=True)
-class NewLogin:
-    """What the browser is given once; the server keeps the token's hash only."""
-
-    token: str
-    viewer: Viewer
-    csrf_token: str
-
-
-@dataclass(frozen=True, slots=True)
-class Login:
-    """A log-in session that still holds."""
-
-    viewer: Viewer
-    csrf_token: str
+from central_server.storage.account_tables import UserRow
+from central_server.storage.tables import UnitRow
 
 
 @cache
@@ -61,122 +40,116 @@ def create_user(
 ) -> Viewer:
     """A new account over a unit's subtree; `InvalidError` if the name is taken."""
     accounts.check_credentials(user_id, password)
-    now = context.now()
     user = UserRow(
         user_id=user_id,
         password_hash=_hasher().hash(password),
         role=role.value,
         unit_id=unit_id,
-        created_at=now,
+        created_at=context.now(),
     )
     with context.database.transaction() as db:
-        if db.get(UnitRow, unit_id) is None:
-            raise InvalidError("error.unit_unknown", unit=unit_id)
+        _require_unit(db, unit_id)
         if account_store.find_user(db, user_id) is not None:
             raise InvalidError("error.user_exists", user=user_id)
         account_store.add_user(db, user)
-        entry = RegistryChanged(by=by, what="user.created", subject=user_id)
-        server_log.append(db, entry, at=now)
-    return _viewer(user)
+        _log(db, context, by, "user.created", user_id)
+    return viewer_of(user)
+
+
+def change_user(
+    context: ServerContext,
+    user_id: str,
+    *,
+    role: Role | None = None,
+    unit_id: str | None = None,
+    is_disabled: bool | None = None,
+    password: str | None = None,
+    drop_second_factor: bool = False,
+    by: str = "command",
+) -> None:
+    """Changes what is given, in one transaction; `InvalidError` if there is no such user or unit.
+
+    Ends all log-in sessions of the account, so that nobody goes on as what it no longer is, and the
+    wait after too many attempts.
+    """
+    if password is not None:
+        accounts.check_credentials(user_id, password)
+    with context.database.transaction() as db:
+        user = account_store.find_user(db, user_id)
+        if user is None:
+            raise InvalidError("error.user_unknown", user=user_id)
+        if unit_id is not None:
+            _require_unit(db, unit_id)
+            user.unit_id = unit_id
+            _log(db, context, by, "user.unit_changed", user_id)
+        if role is not None:
+            user.role = role.value
+            _log(db, context, by, "user.role_changed", user_id)
+        if is_disabled is not None:
+            user.disabled_at = context.now() if is_disabled else None
+            _log(db, context, by, "user.disabled" if is_disabled else "user.enabled", user_id)
+        if password is not None:
+            set_password(db, context, user, password, by=by)
+        if drop_second_factor:
+            account_store.drop_second_factor(db, user_id)
+            _log(db, context, by, "user.second_factor_dropped", user_id)
+        account_store.forget_attempts(db, user_id)
+        login_store.drop_logins(db, user_id)
+
+
+def set_password(
+    db: Session, context: ServerContext, user: UserRow, password: str, *, by: str
+) -> None:
+    """A new password, which the caller has checked."""
+    user.password_hash = _hasher().hash(password)
+    _log(db, context, by, "user.password_changed", user.user_id)
 
 
 def authenticate(context: ServerContext, user_id: str, password: str) -> Viewer | None:
-    """Who that is, or `None`: unknown, disabled, locked and wrong look and last the same."""
-    with context.database.reading() as db:
-        user = account_store.find_user(db, user_id)
-    known_hash = user.password_hash if user is not None else _nobodys_hash()
-    right = _hasher().verify(password[: accounts.MAX_PASSWORD_CHARACTERS], known_hash)
-    now = context.now()
-    if user is not None and user.locked_until is not None and now < user.locked_until:
-        return None
-    if user is None or not right:
-        _count_failure(context, user_id, now)
-        return None
-    if user.disabled_at is not None:
-        return None
-    if user.failed_attempts:
-        with context.database.transaction() as db:
-            _reset_failures(db, user_id)
-    return _viewer(user)
+    """Who that is, or `None`: unknown, disabled, locked and wrong look and last the same.
 
-
-def log_in(
-    context: ServerContext, user_id: str, password: str, former_token: str | None = None
-) -> NewLogin:
-    """A new log-in session; the browser's former one ends, so that none can be planted."""
-    viewer = authenticate(context, user_id, password)
-    if viewer is None:
-        raise InvalidError("error.login_failed")
-    return open_login(context, viewer, former_token)
-
-
-def open_login(context: ServerContext, viewer: Viewer, former_token: str | None = None) -> NewLogin:
-    """A log-in session for somebody who has been authenticated."""
-    token, csrf_token, now = token_urlsafe(32), token_urlsafe(32), context.now()
-    with context.database.transaction() as db:
-        if former_token is not None:
-            account_store.drop_login(db, _token_hash(former_token))
-        account_store.drop_idle_logins(db, now - _idle_limit(context))
-        account_store.add_login(
-            db,
-            LoginRow(
-                token_hash=_token_hash(token),
-                user_id=viewer.user_id,
-                csrf_token=csrf_token,
-                created_at=now,
-                seen_at=now,
-            ),
-        )
-    return NewLogin(token, viewer, csrf_token)
-
-
-def find_login(context: ServerContext, token: str, *, is_use: bool = True) -> Login | None:
-    """The log-in session of a cookie, unless it was idle too long or the account was disabled.
-
-    `is_use=False` asks without counting as activity: an open page that only listens goes idle.
+    The attempt is counted before it is judged, so that many at once are no way around the lock;
+    `forget_attempts` is the business of whoever completes the log-in.
     """
-    token_hash, now = _token_hash(token), context.now()
-    with context.database.reading() as db:
-        found = account_store.find_login(db, token_hash)
-    if found is None:
+    user, may_try = _take_attempt(context, user_id)
+    known_hash = _nobodys_hash() if user is None else user.password_hash
+    right = _hasher().verify(password[: accounts.MAX_PASSWORD_CHARACTERS], known_hash)
+    if user is None or not right or not may_try or user.disabled_at is not None:
         return None
-    login, user = found
-    if user.disabled_at is not None or now - login.seen_at > _idle_limit(context):
-        return None
-    if is_use and now - login.seen_at > _TOUCH_EVERY:
-        with context.database.transaction() as db:
-            account_store.touch_login(db, token_hash, now)
-    return Login(_viewer(user), login.csrf_token)
+    return viewer_of(user)
 
 
-def log_out(context: ServerContext, token: str) -> None:
-    """That cookie opens nothing any more."""
-    with context.database.transaction() as db:
-        account_store.drop_login(db, _token_hash(token))
+def take_attempt(db: Session, context: ServerContext, key: str) -> bool:
+    """Counts one more attempt; whether the back-off lets it be judged."""
+    now = context.now()
+    attempts = account_store.hold_attempts(db, key, now)
+    attempts.tried_at = now  # a write in any case: a locked name is not the quicker answer
+    if attempts.locked_until is not None and now < attempts.locked_until:
+        return False
+    attempts.count += 1
+    lock = accounts.lock_for(attempts.count)
+    attempts.locked_until = None if lock is None else now + lock
+    return True
 
 
-def _count_failure(context: ServerContext, user_id: str, now: datetime) -> None:
-    with context.database.transaction() as db:
-        user = account_store.find_user(db, user_id)
-        if user is not None:
-            user.failed_attempts += 1
-            lock = accounts.lock_for(user.failed_attempts)
-            user.locked_until = None if lock is None else now + lock
-
-
-def _reset_failures(db: Session, user_id: str) -> None:
-    user = account_store.find_user(db, user_id)
-    if user is not None:
-        user.failed_attempts, user.locked_until = 0, None
-
-
-def _idle_limit(context: ServerContext) -> timedelta:
-    return timedelta(minutes=context.settings.web.session_idle_minutes)
-
-
-def _viewer(user: UserRow) -> Viewer:
+def viewer_of(user: UserRow) -> Viewer:
+    """The account as the rules see it."""
     return Viewer(UserId(user.user_id), Role(user.role), UnitId(user.unit_id))
 
 
-def _token_hash(token: str) -> str:
-    return sha256(token.encode()).hexdigest()
+def _take_attempt(context: ServerContext, user_id: str) -> tuple[UserRow | None, bool]:
+    with context.database.transaction() as db:
+        is_name = accounts.is_user_name(user_id)
+        user = account_store.find_user(db, user_id) if is_name else None
+        key = account_store.NOBODY if user is None else user.user_id
+        return user, take_attempt(db, context, key)
+
+
+def _require_unit(db: Session, unit_id: str) -> None:
+    if db.get(UnitRow, unit_id) is None:
+        raise InvalidError("error.unit_unknown", unit=unit_id)
+
+
+def _log(db: Session, context: ServerContext, by: str, what: str, user_id: str) -> None:
+    entry = RegistryChanged(by=by, what=what, subject=user_id)
+    server_log.append(db, entry, at=context.now())

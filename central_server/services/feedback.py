@@ -23,9 +23,9 @@ from central_server.services.rating_forms import (
     Notice,
     RatingForm,
     expiry_after,
-    new_nonce,
     receipt_code,
 )
+from central_server.services.signed_forms import new_nonce
 from central_server.storage import feedback_entries, server_log
 from central_server.storage.places import Place
 from event_protocol.events import FeedbackChannel

@@ -1,10 +1,14 @@
-"""Accounts and their log-in sessions."""
+"""Accounts, their second factors, and how often their log-in was tried."""
 
 from datetime import datetime
 
-from sqlmodel import Session, col, delete, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlmodel import Session, select
 
-from central_server.storage.tables import LoginRow, UserRow
+from central_server.storage.account_tables import AttemptsRow, SecondFactorRow, UserRow
+from central_server.storage.tables import table_of
+
+NOBODY = ""  # whose attempts are those under names that nobody has
 
 
 def find_user(db: Session, user_id: str) -> UserRow | None:
@@ -23,34 +27,39 @@ def list_users(db: Session) -> list[UserRow]:
     return list(db.exec(select(UserRow).order_by(UserRow.user_id)))
 
 
-def find_login(db: Session, token_hash: str) -> tuple[LoginRow, UserRow] | None:
-    """The log-in session with that cookie, and whose it is."""
-    row = db.exec(
-        select(LoginRow, UserRow)
-        .join(UserRow, col(UserRow.user_id) == col(LoginRow.user_id))
-        .where(LoginRow.token_hash == token_hash)
-    ).first()
-    return None if row is None else (row[0], row[1])
+def hold_attempts(db: Session, user_id: str, at: datetime) -> AttemptsRow:
+    """The account's attempts, new if there were none; others wait until this transaction ends."""
+    insert = sqlite.insert if db.get_bind().dialect.name == "sqlite" else postgresql.insert
+    first = {"user_id": user_id, "count": 0, "tried_at": at}
+    db.connection().execute(insert(table_of(AttemptsRow)).on_conflict_do_nothing(), [first])
+    return db.get_one(AttemptsRow, user_id, with_for_update=True)
 
 
-def add_login(db: Session, login: LoginRow) -> None:
-    """A new log-in session."""
-    db.add(login)
+def forget_attempts(db: Session, user_id: str) -> None:
+    """The log-in succeeded, or an administrator opened it again."""
+    row = db.get(AttemptsRow, user_id)
+    if row is not None:
+        db.delete(row)
+
+
+def find_second_factor(db: Session, user_id: str) -> SecondFactorRow | None:
+    """The account's authenticator."""
+    return db.get(SecondFactorRow, user_id)
+
+
+def hold_second_factor(db: Session, user_id: str) -> SecondFactorRow | None:
+    """To be used or changed: others who would wait until this transaction ends."""
+    return db.get(SecondFactorRow, user_id, with_for_update=True)
+
+
+def set_second_factor(db: Session, factor: SecondFactorRow) -> None:
+    """In the place of the former one."""
+    db.merge(factor)
     db.flush()
 
 
-def touch_login(db: Session, token_hash: str, at: datetime) -> None:
-    """Somebody just used this log-in session."""
-    login = db.get(LoginRow, token_hash)
-    if login is not None:
-        login.seen_at = at
-
-
-def drop_login(db: Session, token_hash: str) -> None:
-    """That cookie opens nothing any more."""
-    db.exec(delete(LoginRow).where(col(LoginRow.token_hash) == token_hash))
-
-
-def drop_idle_logins(db: Session, seen_before: datetime) -> None:
-    """Log-in sessions that nobody used since then."""
-    db.exec(delete(LoginRow).where(col(LoginRow.seen_at) < seen_before))
+def drop_second_factor(db: Session, user_id: str) -> None:
+    """The account has none any more."""
+    factor = find_second_factor(db, user_id)
+    if factor is not None:
+        db.delete(factor)

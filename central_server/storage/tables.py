@@ -349,33 +349,6 @@ class PairingCodeRow(SQLModel, table=True):
     used_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
 
 
-class UserRow(SQLModel, table=True):
-    """Somebody who logs in: one role over one unit subtree."""
-
-    __tablename__ = "account"
-
-    user_id: str = Field(primary_key=True, max_length=64)  # the log-in name
-    password_hash: str = Field(max_length=200)
-    role: str = Field(max_length=24)
-    unit_id: str = Field(max_length=64)
-    created_at: datetime = Field(sa_type=UtcDateTime)
-    disabled_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
-    failed_attempts: int = 0
-    locked_until: datetime | None = Field(default=None, sa_type=UtcDateTime)
-
-
-class LoginRow(SQLModel, table=True):
-    """A server-side log-in session; only the hash of its cookie is stored."""
-
-    __tablename__ = "login"
-
-    token_hash: str = Field(primary_key=True, max_length=64)
-    user_id: str = Field(max_length=64, index=True)
-    csrf_token: str = Field(max_length=64)
-    created_at: datetime = Field(sa_type=UtcDateTime)
-    seen_at: datetime = Field(sa_type=UtcDateTime)
-
-
 class UsedTokenRow(SQLModel, table=True):
     """A rating token or form that has counted: it counts once."""
 

@@ -119,7 +119,7 @@ document.addEventListener("submit", (event) => {
 
 document.addEventListener("click", (event) => {
   const link = event.target.closest("a[data-language]");
-  if (link) {
+  if (link && new URL(link.href).pathname === location.pathname) {
     // Keeps the filters chosen since the page was loaded, of which the link does not know.
     event.preventDefault();
     const address = new URL(location.href);

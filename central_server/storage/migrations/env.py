@@ -7,9 +7,13 @@ from alembic.autogenerate.api import AutogenContext
 from sqlalchemy import String
 from sqlmodel import SQLModel
 
-from central_server.storage import evidence_tables, tables
+from central_server.storage import account_tables, evidence_tables, tables
 
-_ALL_TABLES = (tables, evidence_tables)  # known to the metadata once they are imported
+_ALL_TABLES = (
+    tables,
+    account_tables,
+    evidence_tables,
+)  # known to the metadata once they are imported
 
 
 def _render_item(kind: str, item: Any, _context: AutogenContext) -> str | Literal[False]:

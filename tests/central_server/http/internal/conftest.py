@@ -9,21 +9,25 @@ from fastapi import FastAPI
 from central_server.domain.permissions import Role, UnitId, UserId, Viewer
 from central_server.http.app import make_internal_app
 from central_server.http.dependencies import COOKIE, CSRF_HEADER
-from central_server.services import accounts, rule_sets
+from central_server.services import logins, rule_sets
 from central_server.services.context import ServerContext
-from central_server.storage.tables import UserRow
+from central_server.storage.account_tables import UserRow
 from central_server.storage.unit_of_work import Database
 from tests.central_server.factories import Clock, make_context
 from tests.central_server.http.internal.browser import Browser
 from tests.factories import NOW, add_province
 
+# Tests that log in with a password mean something else; see test_second_step.py.
+NO_SECOND_STEP = {"second_factor_roles": ()}
 OpenBrowser = Callable[..., Browser]
 
 
 @pytest.fixture
 def context(database: Database, tmp_path: Path) -> ServerContext:
     """A server whose clock stands at `NOW`, with a province in its database."""
-    made = make_context(database, tmp_path, Clock(NOW), evidence={"reserve_mb": 0})
+    made = make_context(
+        database, tmp_path, Clock(NOW), evidence={"reserve_mb": 0}, web=NO_SECOND_STEP
+    )
     rule_sets.activate(made)
     with database.transaction() as db:
         add_province(db)
@@ -62,6 +66,6 @@ def log_in(browser: Browser, context: ServerContext, role: Role, unit: str) -> N
                 created_at=NOW,
             )
         )
-    login = accounts.open_login(context, viewer)
+    login = logins.open_login(context, viewer)
     browser.cookies.set(COOKIE, login.token)
     browser.headers[CSRF_HEADER] = login.csrf_token

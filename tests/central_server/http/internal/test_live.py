@@ -10,9 +10,10 @@ from fastapi import FastAPI
 from central_server.domain.permissions import Role
 from central_server.http import live
 from central_server.http.dependencies import COOKIE
-from central_server.services import accounts, feed_places
+from central_server.services import feed_places, logins
 from central_server.services.context import ServerContext
-from central_server.storage.tables import FlagFeedRow, FlagRow, UserRow
+from central_server.storage.account_tables import UserRow
+from central_server.storage.tables import FlagFeedRow, FlagRow
 from tests.central_server.http.internal.browser import Browser
 from tests.central_server.http.internal.conftest import OpenBrowser
 from tests.central_server.http.served import serve
@@ -146,7 +147,7 @@ def test_the_stream_ends_with_the_log_in(
     inspector = browser(Role.INSPECTOR)
     with following(address, inspector) as messages:
         next(messages)
-        accounts.log_out(context, inspector.cookies[COOKIE])
+        logins.log_out(context, inspector.cookies[COOKIE])
         assert next(m for m in messages if "event: ended" in m)
         assert next(messages, None) is None
 

@@ -9,7 +9,7 @@ from central_server.domain.permissions import Role
 from central_server.http.dependencies import COOKIE, CSRF_HEADER
 from central_server.services import accounts
 from central_server.services.context import ServerContext
-from central_server.storage.tables import LoginRow
+from central_server.storage.account_tables import LoginRow
 from tests.central_server.factories import Clock
 from tests.central_server.http.internal.browser import ORIGIN
 from tests.central_server.http.internal.conftest import OpenBrowser
@@ -38,7 +38,7 @@ def test_the_form_leads_to_where_one_wanted_to_go(browser: OpenBrowser, inspecto
     asked = client.get("/sessions?state=ended")
     assert asked.headers["location"] == "/login?next=%2Fsessions%3Fstate%3Dended"
     page = client.get(asked.headers["location"]).text
-    assert 'href="?next=%2Fsessions%3Fstate%3Dended&amp;lang=en"' in page
+    assert 'href="/login?next=%2Fsessions%3Fstate%3Dended&amp;lang=en"' in page
     form = {"user": inspector, "password": PASSWORD, "next": "/sessions?state=ended"}
     answer = client.post("/login", form)
     assert (answer.status_code, answer.headers["location"]) == (303, "/sessions?state=ended")

@@ -81,6 +81,14 @@ ELSEWHERE = {
     ("GET", "/flags/stream"),
     ("POST", "/flags/{flag_id}/answer"),
     ("POST", "/logout"),
+    ("GET", "/account"),
+    ("POST", "/account/password"),
+    ("GET", "/account/second-factor"),
+    ("POST", "/account/second-factor"),
+    ("POST", "/account/sessions/{login_id}/end"),
+    ("POST", "/account/sessions/end-others"),
+    ("GET", "/login/second"),
+    ("POST", "/login/second"),
     ("GET", "/api/v1/session"),
     ("DELETE", "/api/v1/session"),
 }
@@ -88,6 +96,8 @@ ELSEWHERE = {
 OPEN = {
     ("GET", "/login"),
     ("POST", "/login"),
+    ("GET", "/login/oidc"),
+    ("GET", "/login/oidc/callback"),
     ("POST", "/api/v1/session"),
     ("GET", "/healthz"),
     ("GET", "/readyz"),
@@ -112,6 +122,7 @@ def _address(path: str, unit: str) -> str:
         device_id=f"device-{unit}",
         unit_id=unit,
         desk=f"desk-{unit}",
+        login_id="0" * 64,
     )
 
 
