@@ -30,6 +30,9 @@ from event_protocol.enrolment import is_loopback
 _DATABASES = ("sqlite", "postgresql", "postgresql+psycopg")
 
 
+SECOND_FACTOR_ROLES = (Role.ADMINISTRATOR, Role.LEAD_INSPECTOR, Role.INSPECTOR, Role.AUDITOR)
+
+
 class Section(BaseModel):
     """Base of the sections: a misspelt setting is an error."""
 
@@ -63,10 +66,19 @@ class WebSettings(Section):
     session_life_hours: int = Field(
         default=12, ge=1, description="A log-in ends after so long, however busy it is."
     )
-    second_factor_roles: tuple[Role, ...] = Field(
-        default=(Role.ADMINISTRATOR, Role.LEAD_INSPECTOR, Role.INSPECTOR, Role.AUDITOR),
-        description="Who can't log in without a code of an authenticator app; others may set one.",
+    second_factor_roles: tuple[Role, ...] | None = Field(
+        default=None,
+        description="Who can't log in without a code of an authenticator app; others may set one. "
+        "Empty: administrators, inspectors and auditors, where `internal_url` is not this machine.",
     )
+
+    @property
+    def second_factor_required(self) -> tuple[Role, ...]:
+        """The roles that need a second step: on the machine itself, as in a pilot, none does."""
+        if self.second_factor_roles is not None:
+            return self.second_factor_roles
+        is_here = is_loopback(urlsplit(self.internal_url).hostname or "")
+        return () if is_here else SECOND_FACTOR_ROLES
 
 
 class OidcSettings(Section):

@@ -64,7 +64,7 @@ def find(db: Session, user_id: str) -> Standing | None:
 def stage_after_password(db: Session, context: ServerContext, viewer: Viewer) -> Stage:
     """What the log-in still needs once the password, or a provider, has said who that is."""
     is_enrolled = account_store.find_second_factor(db, viewer.user_id) is not None
-    required = context.settings.web.second_factor_roles
+    required = context.settings.web.second_factor_required
     return first_stage(viewer.role, is_enrolled=is_enrolled, required=required)
 
 

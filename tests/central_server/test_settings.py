@@ -1,11 +1,13 @@
 """Settings from file and environment; what is wrong is named by file, line and setting."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from central_server.domain.permissions import Role
 from central_server.domain.yaml_lines import WrongFileError
-from central_server.settings import ServerSettings, load_settings
+from central_server.settings import ServerSettings, WebSettings, load_settings
 
 
 @pytest.fixture(autouse=True)
@@ -113,3 +115,19 @@ def test_a_wrong_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(WrongFileError, match=r"absent\.yaml: can't be read"):
         load_settings(tmp_path / "absent.yaml")
+
+
+@pytest.mark.parametrize(
+    ("web", "needs"),
+    [
+        ({}, False),
+        ({"internal_url": "http://localhost:8000"}, False),
+        ({"internal_url": "https://inspection.example"}, True),
+        ({"internal_url": "https://inspection.example", "second_factor_roles": ()}, False),
+        ({"second_factor_roles": (Role.INSPECTOR,)}, True),
+    ],
+)
+def test_inspectors_need_a_second_factor_once_pages_leave_the_machine(
+    web: dict[str, Any], needs: bool
+) -> None:
+    assert (Role.INSPECTOR in WebSettings(**web).second_factor_required) is needs
