@@ -46,7 +46,8 @@ def hold_up_cards(
         free = np.array([WIDTH, HEIGHT]) - corners.max(axis=0)
         frame = paste(room, card, corners + dice.uniform((0, 0), free))
         soft = cv2.GaussianBlur(frame, (0, 0), 0.6) + dice.normal(0, 4, frame.shape)
-        coded = cv2.imencode(".jpg", np.clip(soft, 0, 255), [cv2.IMWRITE_JPEG_QUALITY, 80])[1]
+        seen = np.clip(np.rint(soft), 0, 255).astype(np.uint8)
+        coded = cv2.imencode(".jpg", seen, [cv2.IMWRITE_JPEG_QUALITY, 80])[1]
         yield np.asarray(cv2.imdecode(coded, cv2.IMREAD_GRAYSCALE), np.uint8), text
 
 
