@@ -11,7 +11,6 @@ from datetime import datetime, timedelta
 from fractions import Fraction
 from itertools import chain
 
-import av
 import cv2
 from av.video.stream import VideoStream
 
@@ -20,6 +19,8 @@ from edge_agent.vision.frames import Frame
 from edge_agent.vision.stream_decoder import VideoPacket
 
 TakePacket = Callable[[VideoPacket, datetime], None]
+Number = Callable[[VideoPacket, datetime], tuple[int, int]]
+"""A packet's `pts` and `dts`; the time is that of its arrival."""
 
 # Hands over a desk are seen at five a second; 30 kB each, they are a network camera's 1.2 Mbit/s.
 PICTURE_EVERY = timedelta(seconds=0.2)
@@ -40,16 +41,20 @@ class PacketTap:
         self._opening = 0
 
     @contextmanager
-    def open(self, stream: VideoStream) -> Iterator[TakePacket]:
-        """For as long as the stream is read: what to call with each packet."""
+    def open(self, stream: VideoStream, *, tells_time: bool = True) -> Iterator[TakePacket]:
+        """For as long as the stream is read: what to call with each packet.
+
+        Those of a stream that tells no time bear the time at which they came.
+        """
         if self._sink is None:
             yield lambda _packet, _at: None
             return
-        number = _number_packets()
-        with self._opening_of(self._sink, _describe(stream)) as hand_on:
+        number = _number_packets() if tells_time else _number_arrivals()
+        unit = (stream.time_base if tells_time else None) or _MILLISECOND
+        with self._opening_of(self._sink, _describe(stream, unit)) as hand_on:
 
             def take(packet: VideoPacket, at: datetime) -> None:
-                pts, dts = number(packet)
+                pts, dts = number(packet, at)
                 hand_on(Packet(bytes(packet), pts, dts, packet.is_keyframe, at))
 
             yield take
@@ -96,27 +101,40 @@ class PacketTap:
                     sink.end()
 
 
-def _describe(stream: VideoStream) -> StreamFormat:
+def _describe(stream: VideoStream, time_base: Fraction) -> StreamFormat:
     codec = stream.codec_context
     return StreamFormat(
         codec=codec.name,
         width=codec.width,
         height=codec.height,
         extradata=bytes(codec.extradata or b""),
-        time_base=stream.time_base or Fraction(1, av.time_base),
+        time_base=time_base,
     )
 
 
-def _number_packets() -> Callable[[VideoPacket], tuple[int, int]]:
+def _number_packets() -> Number:
     """A packet's `pts` and `dts`; those that the stream leaves out follow the ones before."""
     next_dts = 0
 
-    def number(packet: VideoPacket) -> tuple[int, int]:
+    def number(packet: VideoPacket, _at: datetime) -> tuple[int, int]:
         nonlocal next_dts
         known = packet.dts if packet.dts is not None else packet.pts
         dts = next_dts if known is None else known
         next_dts = dts + (packet.duration or 1)
         return (dts if packet.pts is None else packet.pts), dts
+
+    return number
+
+
+def _number_arrivals() -> Number:
+    """Milliseconds since the first came, as `pts` and `dts`: no picture leans on a later one."""
+    first: datetime | None = None
+
+    def number(_packet: VideoPacket, at: datetime) -> tuple[int, int]:
+        nonlocal first
+        first = first or at
+        came_at = round((at - first) / timedelta(milliseconds=1))
+        return came_at, came_at
 
     return number
 

@@ -153,6 +153,18 @@ def test_a_source_is_closed_with_the_reading_of_it() -> None:
     assert list(source) == []
 
 
+def test_a_stream_that_tells_no_time_is_dated_by_its_arrival(film: Path) -> None:
+    ring = Ring()
+    arrivals = [START + timedelta(milliseconds=ms) for ms in (0, 130, 370)]
+    with av.open(str(film)) as container:
+        stream = container.streams.video[0]
+        with PacketTap(ring).open(stream, tells_time=False) as take:
+            for packet, at in zip(container.demux(stream), arrivals, strict=False):
+                take(packet, at)
+    assert ring.formats[0].time_base == Fraction(1, 1000)
+    assert [(p.pts, p.dts) for p in ring.packets] == [(0, 0), (130, 130), (370, 370)]
+
+
 def decode_again(stream: StreamFormat, packets: Sequence[Packet]) -> list[av.VideoFrame]:
     codec = av.CodecContext.create(stream.codec, "r")
     assert isinstance(codec, VideoCodecContext)
