@@ -1,81 +1,26 @@
-"""What is said of cameras that fail, over real streams: which state, by the frames' own clock.
+"""What is said of HTTP cameras that fail: which state, by the frames' own clock.
 
 All cameras run at the same time, since each needs seconds of real time and next to no processor.
 """
 
 import itertools
-import threading
-import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from uuid import uuid4
+from datetime import timedelta
 
-import av
 import numpy as np
 import pytest
-from av.video.stream import VideoStream
 
-from edge_agent.core.statements import Statement
-from edge_agent.runtime.pipeline import DeskPipeline
 from edge_agent.vision import scene
-from edge_agent.vision.camera import Camera, SignalLost
-from edge_agent.vision.frames import Frame
-from edge_agent.vision.sources import StreamSource
-from event_protocol.events import CameraDetail, CameraObserved, CameraState, PresenceObserved
-from event_protocol.names import DeskId
+from event_protocol.events import CameraDetail, CameraState, PresenceObserved
+from tests.edge_agent.runtime.watch import Watch
 from tests.processes.fault_camera import SHIFT, Fault, FaultCamera
 from tests.processes.ports import wait_until
-from tests.processes.rtsp_server import RtspServer
 
 pytestmark = pytest.mark.processes
 
 FPS = 5.0
-DESK = DeskId("desk-1")
 PATIENCE_S = 60  # a busy machine is no defect
 LOST, OK = CameraState.LOST, CameraState.OK
-
-
-class Watch:
-    """A camera, its reader and its pipeline, in a thread of its own."""
-
-    def __init__(self, url: str) -> None:
-        self.ahead = timedelta()  # of the true time
-        self.said: list[Statement] = []
-        self.frames = 0
-        self._pipeline = DeskPipeline("camera", {DESK: scene.ZONES}, uuid4)
-        self._camera = Camera(StreamSource(url, self.now), self.now, first_retry_s=0.3)
-        self._is_stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="watch")
-        self._thread.start()
-
-    def now(self) -> datetime:
-        """A time of its own, which the test may set."""
-        return datetime.fromtimestamp(time.monotonic(), UTC) + self.ahead
-
-    @property
-    def states(self) -> list[CameraState]:
-        return [data.state for data in self.cameras]
-
-    @property
-    def cameras(self) -> list[CameraObserved]:
-        return [s.data for s in self.said if isinstance(s.data, CameraObserved)]
-
-    def stop(self) -> None:
-        self._is_stopping.set()
-        self._thread.join()
-        self._camera.close()
-
-    def _run(self) -> None:
-        while not self._is_stopping.is_set():
-            news = self._camera.next(0.2)
-            if isinstance(news, Frame):
-                self.frames += 1
-                said = self._pipeline.observe(news)
-                self.said += [s for s in said if isinstance(s, Statement)]
-            elif isinstance(news, SignalLost):
-                self.said += self._pipeline.camera_lost(news.since, news.at)
 
 
 @pytest.fixture(scope="module")
@@ -180,34 +125,3 @@ def test_a_clock_that_jumps_leaves_a_span_that_nobody_saw(
             watch.stop()
     assert watch.states == [OK, LOST, OK]
     assert watch.cameras[1].detail is CameraDetail.TIME_JUMP
-
-
-@pytest.fixture
-def sparse_keys(tmp_path: Path) -> Iterator[RtspServer]:
-    """An RTSP camera with key frames ten seconds apart, that is turned after six seconds."""
-    film = tmp_path / "film.mp4"
-    with av.open(str(film), "w") as container:
-        stream = container.add_stream("libx264", rate=10, options={"preset": "ultrafast"})
-        assert isinstance(stream, VideoStream)
-        stream.width, stream.height, stream.pix_fmt = scene.WIDTH, scene.HEIGHT, "yuv420p"
-        stream.options = {"preset": "ultrafast", "g": "100", "sc_threshold": "0", "bf": "0"}
-        for number in range(300):
-            image = scene.draw(1, 20 + number / 10)
-            if number > 60:
-                image = np.roll(image, SHIFT, axis=(1, 0))
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="bgr24")))
-        container.mux(stream.encode(None))
-    with RtspServer(tmp_path, film) as server:
-        yield server
-
-
-def test_key_frames_ten_seconds_apart_are_enough_to_see_a_camera_turned(
-    sparse_keys: RtspServer,
-) -> None:
-    watch = Watch(sparse_keys.url)
-    try:
-        wait_until(lambda: len(watch.states) > 1, PATIENCE_S, "it is told")
-    finally:
-        watch.stop()
-    assert watch.states == [OK, CameraState.MOVED]
-    assert watch.cameras[1].shift is not None
