@@ -34,7 +34,7 @@ from bench.tamper_pictures import (
 from edge_agent.core.camera_state import CameraTracker
 from edge_agent.vision.camera_trust import CameraTrust
 from edge_agent.vision.frames import Frame, GreyImage, Image
-from edge_agent.vision.view import take_view, to_fine
+from edge_agent.vision.view import View
 from event_protocol.events import CameraObserved, CameraState
 from event_protocol.names import DeskId
 
@@ -77,15 +77,15 @@ class Watch:
     def show(self, image: Image, at_s: float) -> None:
         """One frame; those of the calibrated seconds are the reference."""
         frame = Frame(image, START + timedelta(seconds=at_s))
-        grey = frame.grey
         if at_s < self._calibrated_s:
-            self._empty.append(to_fine(grey))
+            self._empty.append(frame.fine)
             return
         if self._empty:
             self._trust.memory.calibrate(self._empty)
             self._empty.clear()
+        _ = frame.fine  # presence needs it, too
         began = time.thread_time()
-        judged = self._trust.judge(take_view(grey), lambda: frame.image, frame.captured_at)
+        judged = self._trust.judge(View.of(frame), lambda: frame.image, frame.captured_at)
         self.spent_s += time.thread_time() - began
         self.judged += 1
         for said in self._tracker.observe(judged, frame.captured_at):

@@ -4,7 +4,7 @@ Serves one desk or several that the same camera sees. Called by one thread only.
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -24,11 +24,12 @@ from edge_agent.vision.frames import (
     Frame,
     GreyImage,
     GreyPicture,
+    to_fine,
     to_working_picture,
 )
 from edge_agent.vision.qr_reader import Code, read_fast
 from edge_agent.vision.stage_times import StageTimes
-from edge_agent.vision.view import take_view, to_fine
+from edge_agent.vision.view import View
 from edge_agent.vision.zone_observer import CalibrationError, ZoneObserver
 from event_protocol.events import CameraState, ZoneRole
 from event_protocol.names import DeskId
@@ -64,12 +65,12 @@ class DeskPipeline:
         """What there is to say after this frame; usually nothing."""
         at = frame.captured_at
         with self.times.measure("trust"):
-            judged = self._trust.judge(take_view(frame.grey), lambda: frame.image, at)
+            judged = self._trust.judge(View.of(frame), lambda: frame.image, at)
         with self.times.measure("presence"):
-            picture = to_working_picture(frame.grey)
+            picture = to_working_picture(frame.fine)
             said: list[Statement | CardRating] = [*self._watch_camera(judged, at)]
             if self._camera.is_trusted and self._calibration is not None:
-                self._collect(self._calibration, picture, frame)
+                self._collect(self._calibration, frame)
             if not self._camera.is_in_doubt:  # until it is known what there is
                 self.readings = self._read_zones(picture, judged.state, at)
                 for desk, presence in self._presence.items():
@@ -132,12 +133,7 @@ class DeskPipeline:
 
     def calibrate(self, frames: Iterable[Frame]) -> None:
         """Take these frames as showing every zone empty; raises `CalibrationError`."""
-        pictures, views = [], []
-        for frame in frames:
-            pictures.append(to_working_picture(frame.grey))
-            views.append(to_fine(frame.grey))
-        self._observer.calibrate(pictures)
-        self._trust.memory.calibrate(views)
+        self._calibrate_with([frame.fine for frame in frames])
 
     def calibrate_between(self, start: datetime, end: datetime) -> None:
         """Somebody vouches that every zone is empty then: calibrate when that time has passed."""
@@ -218,13 +214,16 @@ class DeskPipeline:
         }
         self.new_looks += self._observer.learn(lessons, at)
 
-    def _collect(self, span: "_CalibrationSpan", picture: GreyPicture, frame: Frame) -> None:
-        span.take(picture, frame)
+    def _collect(self, span: "_CalibrationSpan", frame: Frame) -> None:
+        span.take(frame)
         if frame.captured_at >= span.end:
             self._calibration = None
             if span.pictures:  # else the camera showed nothing then, and all stays unknown
-                self._observer.calibrate(span.pictures)
-                self._trust.memory.calibrate(span.views)
+                self._calibrate_with(span.pictures)
+
+    def _calibrate_with(self, pictures: Sequence[GreyImage]) -> None:
+        self._observer.calibrate(to_working_picture(picture) for picture in pictures)
+        self._trust.memory.calibrate(pictures)
 
     def _wants_codes(self, at: datetime) -> bool:
         if self._codes_read_at is not None and abs(at - self._codes_read_at) < READ_CODES_EVERY:
@@ -261,15 +260,13 @@ class _CalibrationSpan:
 
     def __init__(self, start: datetime, end: datetime) -> None:
         self.start, self.end = start, end
-        self.pictures: list[GreyPicture] = []
-        self.views: list[GreyImage] = []
+        self.pictures: list[GreyImage] = []
         self._next_at = start
 
-    def take(self, picture: GreyPicture, frame: Frame) -> None:
+    def take(self, frame: Frame) -> None:
         at = frame.captured_at
         if self._next_at <= at < self.end:
-            self.pictures.append(picture)
-            self.views.append(to_fine(frame.grey))
+            self.pictures.append(frame.fine)
             self._next_at = at + (self.end - self.start) / 50
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from edge_agent.vision.frames import GreyPicture, Mask
 from edge_agent.vision.light import Gradient
+from edge_agent.vision.view import quantile
 
 # Grey levels in a room as bright as FULL_BRIGHTNESS; in a darker one all differences shrink alike.
 # Sensor noise stays under 5 on the working picture; a grey coat before a grey wall differs by 20
@@ -27,6 +28,10 @@ LEAST_CONTRAST = 0.25  # below it, noise would pass for change
 RIM = np.ones((3, 3), np.uint8)
 
 
+Window = tuple[slice, slice]
+"""Rows and columns."""
+
+
 class Reference:
     """One empty picture, or a part of one, with what comparing with it needs."""
 
@@ -40,36 +45,68 @@ class Reference:
 
     def differ(self, picture: GreyPicture, gradient: Gradient) -> Mask:
         """The pixels of `picture`, brought into this one's light, that show something else."""
-        difference = np.abs(picture - self.picture)
-        new_edges = self._find_new_edges(gradient).view(np.uint8)
-        near_new_edge = cv2.dilate(new_edges, EDGE_REACH).view(np.bool_)
-        softly = (difference > CHANGED * self.contrast) & near_new_edge
-        surely = difference > SURELY_CHANGED * self.contrast
-        now, then = np.maximum(picture, 0) + LIGHT_FLOOR, self.picture + LIGHT_FLOOR
+        difference = np.asarray(cv2.absdiff(picture, self.picture))
+        changed = difference > CHANGED * self.contrast
+        window = _surround(changed)
+        if window is None:
+            return changed
+        # Where it differs at all, it must do so near a new edge, or surely.
+        near_new_edge = self._is_near_new_edge(gradient, window)
+        now, then = np.maximum(picture[window], 0) + LIGHT_FLOOR, self.picture[window] + LIGHT_FLOOR
+        surely = difference[window] > SURELY_CHANGED * self.contrast
         surely &= (now > LIGHT_AT_MOST * then) | (then > LIGHT_AT_MOST * now)
-        changed = (softly | surely).view(np.uint8)
-        return np.asarray(cv2.medianBlur(changed, 3).view(np.bool_))  # without single specks
+        changed[window] &= near_new_edge | surely
+        without_specks = cv2.medianBlur(changed.view(np.uint8), 3)
+        return np.asarray(without_specks.view(np.bool_))
 
-    def outline(self, changed: Mask, gradient: Gradient, window: tuple[slice, slice]) -> float:
+    def outline(self, changed: Mask, gradient: Gradient, window: Window) -> float:
         """In which picture the rim of what changed in a part stands out: 1 the new one, -1 this."""
         area = changed.view(np.uint8)
         rim = cv2.morphologyEx(area, cv2.MORPH_GRADIENT, RIM).view(np.bool_)
         if not rim.any():
             return 0.0
         both = gradient, self.gradient.part(window)
-        now, then = (float(g.strength[rim].mean()) for g in both)
+        now, then = (float(np.hypot(g.across[rim], g.down[rim]).mean()) for g in both)
         return (now - then) / max(1.0, now + then)
 
-    def _find_new_edges(self, gradient: Gradient) -> Mask:
-        """Edges that no local factor of light makes of those which were there."""
-        across, down = self.gradient.across, self.gradient.down
-        common = cv2.boxFilter(gradient.across * across + gradient.down * down, -1, LOCAL)
-        factor = np.clip((common + FACTOR_HELD) / self._held_power, *FACTORS)
-        left = cv2.magnitude(gradient.across - factor * across, gradient.down - factor * down)
-        return np.asarray(left > NEW_EDGE * self.contrast)
+    def _is_near_new_edge(self, gradient: Gradient, window: Window) -> Mask:
+        """By pixel of the window; edges that no local factor of light makes of those before."""
+        reach = EDGE_REACH.shape[0] // 2 + LOCAL[0] // 2
+        wide = _widen(window, reach, self.picture.shape)
+        now, then = gradient.part(wide), self.gradient.part(wide)
+        common = cv2.boxFilter(now.across * then.across + now.down * then.down, -1, LOCAL)
+        factor = np.clip((common + FACTOR_HELD) / self._held_power[wide], *FACTORS)
+        left = cv2.magnitude(now.across - factor * then.across, now.down - factor * then.down)
+        new_edges = (np.asarray(left) > NEW_EDGE * self.contrast).view(np.uint8)
+        near = cv2.dilate(new_edges, EDGE_REACH).view(np.bool_)
+        return np.asarray(near[_within(window, wide)])
 
 
 def measure_contrast(picture: GreyPicture) -> float:
     """How much smaller differences are in this room's light than in a bright one's."""
-    brightest = float(np.percentile(picture, 95))
+    brightest = quantile(picture[::2, ::2], 0.95)
     return min(1.0, max(LEAST_CONTRAST, brightest / FULL_BRIGHTNESS))
+
+
+def _surround(mask: Mask) -> Window | None:
+    """The least window that holds all of it; `None` if there is nothing."""
+    x, y, across, down = cv2.boundingRect(mask.view(np.uint8))
+    return (slice(y, y + down), slice(x, x + across)) if across else None
+
+
+def _widen(window: Window, reach: int, shape: tuple[int, ...]) -> Window:
+    """With what lies so near, as far as there is more of the picture."""
+    rows, columns = (
+        slice(max(0, part.start - reach), min(size, part.stop + reach))
+        for part, size in zip(window, shape, strict=True)
+    )
+    return rows, columns
+
+
+def _within(window: Window, wide: Window) -> Window:
+    """The window's place in a wider one."""
+    rows, columns = (
+        slice(part.start - outer.start, part.stop - outer.start)
+        for part, outer in zip(window, wide, strict=True)
+    )
+    return rows, columns

@@ -35,13 +35,13 @@ class FigureSorter:
     """Sorts figures to the zones whose masks were given."""
 
     def __init__(self, masks: Sequence[Mask]) -> None:
-        self._pixels = [np.flatnonzero(mask) for mask in masks]
-        self._areas = [pixels.size for pixels in self._pixels]
+        self._zones = [_Area.of(mask) for mask in masks]
         self._rivals = [
-            (a, b, np.flatnonzero(masks[a] & ~masks[b]), np.flatnonzero(masks[b] & ~masks[a]))
+            (a, b, _Area.of(masks[a] & ~masks[b]), _Area.of(masks[b] & ~masks[a]))
             for a in range(len(masks))
             for b in range(a)
-            if (masks[a] & masks[b]).sum() < SAME_PLACE * min(self._areas[a], self._areas[b])
+            if (masks[a] & masks[b]).sum()
+            < SAME_PLACE * min(self._zones[a].size, self._zones[b].size)
         ]
 
     def sort(self, changed: Mask) -> list[Filling]:
@@ -49,31 +49,53 @@ class FigureSorter:
         total, found, stats, _ = cv2.connectedComponentsWithStats(
             changed.view(np.uint8), connectivity=8, ltype=cv2.CV_16U
         )
-        labels = np.asarray(found).ravel()
-        counts = [np.bincount(labels[pixels], minlength=total) for pixels in self._pixels]
-        foreign = [np.zeros(total, np.bool_) for _ in self._pixels]
+        figures = _Figures(total, changed, np.asarray(found))
+        shares = [figures.share(zone) for zone in self._zones]
+        foreign = [np.zeros(total, np.bool_) for _ in self._zones]
         for a, b, only_a, only_b in self._rivals:
-            is_shared = (counts[a] > 0) & (counts[b] > 0)
-            if is_shared[1:].any():
-                in_a, in_b = _shares(labels, only_a, total), _shares(labels, only_b, total)
+            is_shared = (shares[a] > 0) & (shares[b] > 0)
+            if is_shared.any():
+                in_a, in_b = figures.share(only_a), figures.share(only_b)
                 foreign[a] |= is_shared & (in_a < in_b) & (in_a < OWN_SHARE)
                 foreign[b] |= is_shared & (in_b <= in_a) & (in_b < OWN_SHARE)
         return [
-            _fill(count / area, other, np.asarray(stats))
-            for count, area, other in zip(counts, self._areas, foreign, strict=True)
+            _fill(share, other, np.asarray(stats))
+            for share, other in zip(shares, foreign, strict=True)
         ]
 
 
-def _shares(
-    labels: npt.NDArray[Any], pixels: npt.NDArray[np.intp], total: int
-) -> npt.NDArray[np.float64]:
-    return np.bincount(labels[pixels], minlength=total) / max(1, pixels.size)
+@dataclass(frozen=True, slots=True)
+class _Area:
+    """Some pixels of the picture: those of the window that are `inside`."""
+
+    window: tuple[slice, slice]
+    inside: Mask
+    size: int
+
+    @classmethod
+    def of(cls, mask: Mask) -> "_Area":
+        x, y, across, down = cv2.boundingRect(mask.view(np.uint8))
+        window = slice(y, y + down), slice(x, x + across)
+        return cls(window, mask[window].copy(), int(np.count_nonzero(mask)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Figures:
+    """`labels`: by pixel the number of its figure, below `total`; 0: unchanged."""
+
+    total: int
+    changed: Mask
+    labels: npt.NDArray[Any]
+
+    def share(self, area: _Area) -> npt.NDArray[np.float64]:
+        """Of the area, by figure; none of the unchanged rest."""
+        there = self.labels[area.window][self.changed[area.window] & area.inside]
+        return np.bincount(there, minlength=self.total) / max(1, area.size)
 
 
 def _fill(
     shares: npt.NDArray[np.float64], is_foreign: Mask, stats: npt.NDArray[np.int32]
 ) -> Filling:
-    shares[0] = 0  # the unchanged rest
     width, height = stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_HEIGHT]
     own = np.flatnonzero((shares >= LEAST_FIGURE) & ~is_foreign)
     largest_first = own[np.argsort(-shares[own])]

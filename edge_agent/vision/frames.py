@@ -22,6 +22,8 @@ GreyPicture = npt.NDArray[np.float32]
 
 Mask = npt.NDArray[np.bool_]
 
+FINE_WIDTH = 320  # pixels of what all comparisons begin with; a fifth of the work of 640
+MAX_HEIGHT = 4 * FINE_WIDTH  # of a picture that no camera sends
 WORKING_WIDTH = 256  # a head at the desk is still ten pixels wide, and noise is averaged away
 
 # Their first plane is the grey picture. Video keeps black at 16 and white at 235 in it, unless it
@@ -45,16 +47,18 @@ class Frame:
     """One picture and the UTC time at which it was taken. May be shared by threads.
 
     `picture` is an `Image`, or what a decoder gave: it is then converted only when and as asked
-    for, because most frames are needed in grey alone and many not at all.
+    for, because most frames are needed small and in grey alone, and many not at all.
     """
 
-    __slots__ = ("_grey", "_image", "_lock", "_picture", "captured_at")
+    __slots__ = ("_fine", "_grey", "_image", "_lock", "_picture", "captured_at", "width")
 
     def __init__(self, picture: Image | VideoFrame, captured_at: datetime) -> None:
         self.captured_at = captured_at
         self._picture = picture
         self._image: Image | None = None
         self._grey: GreyImage | None = None
+        self._fine: GreyImage | None = None
+        self.width = _upright_width(picture)
         self._lock = threading.Lock()  # a decoded picture has one converter
 
     @property
@@ -72,19 +76,32 @@ class Frame:
     def grey(self) -> GreyImage:
         """The picture in grey, upright; a third of the price of one in colour."""
         if self._grey is None:
-            self._grey = self._find_grey()
+            luma, is_full_range = self._luma()
+            self._grey = luma if is_full_range else _stretch(luma)
         return self._grey
 
-    def _find_grey(self) -> GreyImage:
+    @property
+    def fine(self) -> GreyImage:
+        """`grey` at `FINE_WIDTH`; cheaper, for most pixels are left out before anything else."""
+        if self._fine is None:
+            luma, is_full_range = self._luma()
+            small = to_fine(luma)
+            self._fine = small if is_full_range else _stretch(small)
+        return self._fine
+
+    def _luma(self) -> tuple[GreyImage, bool]:
+        """Brightness, upright, and whether it goes from 0 to 255."""
+        if self._grey is not None:
+            return self._grey, True
         picture = self._picture
         if isinstance(picture, VideoFrame) and self._image is None:
             kind, first = picture.format.name, picture.planes[0]
             if kind in PLANAR_FORMATS | FULL_RANGE_FORMATS:
                 rows = np.frombuffer(memoryview(first), np.uint8).reshape(-1, first.line_size)
-                grey = rows[: picture.height, : picture.width]
+                luma = rows[: picture.height, : picture.width]
                 is_full = kind in FULL_RANGE_FORMATS or picture.color_range == FULL_RANGE
-                return _upright(grey if is_full else _stretch(grey), picture)
-        return np.asarray(cv2.cvtColor(self.image, cv2.COLOR_BGR2GRAY), dtype=np.uint8)
+                return _upright(luma, picture), is_full
+        return np.asarray(cv2.cvtColor(self.image, cv2.COLOR_BGR2GRAY), dtype=np.uint8), True
 
 
 class SourceError(Exception):
@@ -112,6 +129,14 @@ class FrameSource(Protocol):
         ...
 
 
+def to_fine(grey: GreyImage) -> GreyImage:
+    """A grey frame brought to `FINE_WIDTH`; the aspect ratio is kept."""
+    height, width = grey.shape
+    size = (FINE_WIDTH, min(MAX_HEIGHT, max(2, round(height * FINE_WIDTH / width))))
+    way = cv2.INTER_AREA if width > FINE_WIDTH else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(grey, size, interpolation=way), dtype=np.uint8)
+
+
 def to_working_picture(image: Image | GreyImage) -> GreyPicture:
     """The image in grey, at most `WORKING_WIDTH` wide, its finest noise smoothed away."""
     height, width = image.shape[:2]
@@ -129,20 +154,23 @@ def to_working_picture(image: Image | GreyImage) -> GreyPicture:
     return smooth
 
 
-def edge_strength(picture: npt.NDArray[np.float32]) -> GreyPicture:
-    """Length of the brightness gradient by Sobel's operator; 8 is one grey level per pixel."""
-    across = cv2.Sobel(picture, cv2.CV_32F, 1, 0)
-    down = cv2.Sobel(picture, cv2.CV_32F, 0, 1)
-    return np.asarray(cv2.magnitude(across, down), dtype=np.float32)
-
-
 def _stretch(grey: GreyImage) -> GreyImage:
     """Video's range of brightness to the whole of it."""
     above_black = cv2.subtract(grey, VIDEO_BLACK)  # type: ignore[call-overload]  # takes a scalar
     return np.asarray(cv2.convertScaleAbs(above_black, alpha=255 / VIDEO_SPAN), dtype=np.uint8)
 
 
+def _turns(picture: VideoFrame) -> int:
+    return round(picture.rotation / 90) % 4
+
+
+def _upright_width(picture: Image | VideoFrame) -> int:
+    if not isinstance(picture, VideoFrame):
+        return int(picture.shape[1])
+    return picture.height if _turns(picture) % 2 else picture.width
+
+
 def _upright(image: Image, picture: VideoFrame) -> Image:
     """As players show it: a phone held upright stores its picture lying down."""
-    turns = round(picture.rotation / 90) % 4
+    turns = _turns(picture)
     return np.ascontiguousarray(np.rot90(image, turns)) if turns else image

@@ -3,7 +3,7 @@
 Lamps, daylight and automatic exposure change gain and offset, differently from one side to the
 other; a shaking wall moves the picture by a pixel. All of it is one linear model, fitted to the
 background by trimmed least squares (Rousseeuw 1984): people and moved things are left out round by
-round.
+round. Light is steady most of the time: what was found last is kept as long as it fits as well.
 """
 
 from dataclasses import dataclass
@@ -26,6 +26,9 @@ MIN_GAIN = 0.15  # below it, noise would pass for change
 MAX_SHIFT = 3.0  # pixels; a camera that moved further is another picture
 LEAST_SHIFT = 0.05  # not worth moving a picture for
 FITS_WITHIN = 3.0 / 255
+# What fits no worse than this is the light and the place of the picture before. A gain that went
+# half as far as the noise shows in it; differences begin to count at many times the noise.
+STEADY, STEADY_WITHIN = 1.1, 0.1 / 255
 LEAST_USABLE = 0.05  # of the background, if it is not to be used as overexposed as it is
 # How strongly each coefficient is held to its usual value; nearly not, but where a background has
 # no contrast or no width something must decide.
@@ -35,6 +38,9 @@ Pixels = npt.NDArray[np.float32]
 Places = npt.NDArray[np.intp]
 Coefficients = npt.NDArray[np.float32]
 """Of reference × (1, x, y), of (1, x, y), of the reference's gradient across and down."""
+
+Seen = tuple[Pixels, Pixels]
+"""What the model says of some pixels, and their brightness, 0 to 1."""
 
 UNCHANGED: Coefficients = np.array([1, 0, 0, 0, 0, 0, 0, 0], np.float32)
 
@@ -77,6 +83,7 @@ class LightModel:
         self.sample = _thin_out(places)
         edges = (_strongest(places, slope) for slope in (gradient.across, gradient.down))
         self._places = (self.sample, *edges)
+        self._found, self._fields = UNCHANGED, _Fields.of(UNCHANGED, self._x, self._y)
         self.follow(reference, gradient)
 
     def follow(self, reference: GreyPicture, gradient: Gradient) -> None:
@@ -85,6 +92,7 @@ class LightModel:
         self._even, self._across, self._down = (
             self._describe(places, gradient) for places in self._places
         )
+        self._errors = [-1.0] * 3  # typical of what was fitted; below nothing: to be fitted anew
 
     def _describe(self, places: Places, gradient: Gradient) -> "_Sample":
         """What each coefficient is multiplied with at these pixels."""
@@ -92,19 +100,41 @@ class LightModel:
         x, y = self._x[0, column], self._y[row, 0]
         light = self._reference.ravel()[places] / 255
         slopes = [g.ravel()[places] / (8 * 255) for g in (gradient.across, gradient.down)]
-        columns = [light, light * x, light * y, np.ones_like(x), x, y, *slopes]
-        return _Sample(places, np.stack(columns, axis=1))
+        rows = [light, light * x, light * y, np.ones_like(x), x, y, *slopes]
+        return _Sample(places, np.stack(rows))
 
-    def fit(self, picture: GreyPicture, start: Coefficients) -> Coefficients:
-        """The light and place of `picture`, beginning with what was found for the one before."""
-        model, seen = self._even.read(picture)
-        found = _improve(_better_start(model, seen, start), PLAIN, model, seen)
-        found = _improve(found, LIGHT, model, seen)
-        found = _improve(found, ACROSS, *self._across.read(picture), rounds=SHIFT_ROUNDS)
-        return _improve(found, DOWN, *self._down.read(picture), rounds=SHIFT_ROUNDS)
+    def fit(self, picture: GreyPicture) -> Coefficients:
+        """The light and place of `picture`, beginning with what was found for the one before.
+
+        No more is fitted than must be to fit as well as then: nothing, gain and offset, or all.
+        """
+        samples = [part.read(picture) for part in (self._even, self._across, self._down)]
+        if self._fits(samples, self._found):
+            return self._found
+        plain = _improve(self._found, PLAIN, *samples[0])
+        if self._fits(samples, plain):
+            self._found = plain
+        else:
+            self._found = self._fit_all(*samples)
+            self._errors = [_typical_error(*sample, self._found) for sample in samples]
+        return self._found
+
+    def _fits(self, samples: "list[Seen]", light: Coefficients) -> bool:
+        return all(
+            _typical_error(*sample, light) <= STEADY * usual + STEADY_WITHIN
+            for sample, usual in zip(samples, self._errors, strict=True)
+        )
+
+    def _fit_all(self, even: "Seen", across: "Seen", down: "Seen") -> Coefficients:
+        found = _improve(_better_start(*even, self._found), PLAIN, *even)
+        found = _improve(found, LIGHT, *even)
+        found = _improve(found, ACROSS, *across, rounds=SHIFT_ROUNDS)
+        return _improve(found, DOWN, *down, rounds=SHIFT_ROUNDS)
 
     def bring_back(self, picture: GreyPicture, light: Coefficients) -> GreyPicture:
         """The picture as it would be in the reference's light and place."""
+        if self._fields.light is not light:
+            self._fields = _Fields.of(light, self._x, self._y)
         shift = light[6:] / max(MIN_GAIN, light[0])
         if LEAST_SHIFT < np.abs(shift).max() <= MAX_SHIFT:
             move = np.array([[1, 0, shift[0]], [0, 1, shift[1]]], np.float32)
@@ -112,13 +142,30 @@ class LightModel:
             picture = np.asarray(
                 cv2.warpAffine(picture, move, size, borderMode=cv2.BORDER_REPLICATE), np.float32
             )
-        gain = np.maximum(light[0] + light[1] * self._x + light[2] * self._y, MIN_GAIN)
-        offset = 255 * (light[3] + light[4] * self._x + light[5] * self._y)
-        back = (picture - offset) / gain
+        back = picture - self._fields.offset
+        back /= self._fields.gain
         # Where the sensor is at its end, the true brightness is beyond what it says.
-        np.maximum(back, self._reference, out=back, where=picture >= OVEREXPOSED)
-        np.minimum(back, self._reference, out=back, where=picture <= UNDEREXPOSED)
-        return np.asarray(back, dtype=np.float32)
+        darkest, brightest, *_ = cv2.minMaxLoc(picture)
+        if brightest >= OVEREXPOSED:
+            np.maximum(back, self._reference, out=back, where=picture >= OVEREXPOSED)
+        if darkest <= UNDEREXPOSED:
+            np.minimum(back, self._reference, out=back, where=picture <= UNDEREXPOSED)
+        return back
+
+
+@dataclass(frozen=True, slots=True)
+class _Fields:
+    """Gain and offset, in grey levels, of each pixel in some light."""
+
+    light: Coefficients
+    gain: GreyPicture
+    offset: GreyPicture
+
+    @classmethod
+    def of(cls, light: Coefficients, x: Pixels, y: Pixels) -> "_Fields":
+        """`x`, `y`: places of columns and rows, -1 to 1."""
+        gain = np.maximum(light[0] + light[1] * x + light[2] * y, MIN_GAIN)
+        return cls(light, gain, 255 * (light[3] + light[4] * x + light[5] * y))
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,13 +175,14 @@ class _Sample:
     places: Places
     model: Pixels
 
-    def read(self, picture: GreyPicture) -> tuple[Pixels, Pixels]:
+    def read(self, picture: GreyPicture) -> "Seen":
         """The model and the brightness, 0 to 1, of those that are neither too bright nor black."""
-        seen = picture.ravel()[self.places] * np.float32(1 / 255)
+        seen = picture.ravel().take(self.places)
+        seen *= np.float32(1 / 255)
         usable = (seen < OVEREXPOSED / 255) & (seen > UNDEREXPOSED / 255)
-        if np.count_nonzero(usable) < LEAST_USABLE * seen.size:
-            return self.model, seen
-        return self.model[usable], seen[usable]
+        if not LEAST_USABLE * seen.size <= np.count_nonzero(usable) < seen.size:
+            return self.model, seen  # all of them, or too few to go by
+        return self.model[:, usable], seen[usable]
 
 
 def _thin_out(places: Places) -> Places:
@@ -148,8 +196,8 @@ def _strongest(places: Places, slope: GreyPicture) -> Places:
 
 def _better_start(model: Pixels, seen: Pixels, start: Coefficients) -> Coefficients:
     """After a lamp was switched, the ratio of brightness is nearer than the light before."""
-    ratio = UNCHANGED * np.float32(_median(seen) / max(0.004, _median(model[:, 0])))
-    errors = [_median(np.abs(seen - model @ guess)) for guess in (start, ratio)]
+    ratio = UNCHANGED * np.float32(_median(seen) / max(0.004, _median(model[0])))
+    errors = [_typical_error(model, seen, guess) for guess in (start, ratio)]
     return start if errors[0] <= errors[1] else ratio
 
 
@@ -157,15 +205,20 @@ def _improve(
     found: Coefficients, kind: slice, model: Pixels, seen: Pixels, rounds: int = ROUNDS
 ) -> Coefficients:
     """Fit the coefficients of one kind anew; pixels that fit badly are left out."""
-    found, part = found.copy(), model[:, kind]
+    found, part = found.copy(), model[kind]
     hold = HOLD[kind] * max(1, seen.size)
     for _ in range(rounds):
-        error = seen - model @ found
-        fits = np.abs(error) <= max(FITS_WITHIN, 2 * _median(np.abs(error)))
-        used = part[fits]
-        wanted = used.T @ (error[fits] + used @ found[kind]) + hold * UNCHANGED[kind]
-        found[kind] = np.linalg.solve(used.T @ used + np.diag(hold), wanted)
+        error = seen - found @ model
+        misses = np.abs(error)
+        used = part * (misses <= max(FITS_WITHIN, 2 * _median(misses)))
+        square = used @ part.T
+        wanted = used @ error + square @ found[kind] + hold * UNCHANGED[kind]
+        found[kind] = np.linalg.solve(square + np.diag(hold), wanted)
     return found
+
+
+def _typical_error(model: Pixels, seen: Pixels, found: Coefficients) -> float:
+    return _median(np.abs(seen - found @ model))
 
 
 def _median(values: Pixels) -> float:

@@ -38,11 +38,14 @@ class MicroMotion:
         if self._before is None or self._before_at is None:
             self._before, self._before_at = picture.copy(), at
             return np.zeros(picture.shape, np.bool_)
-        difference = np.abs(cv2.blur(picture - self._before, (3, 3)))
-        around = np.partition(difference.ravel()[self._sample], self._noisy)
+        change = cv2.blur(cv2.subtract(picture, self._before), (3, 3))
+        difference: GreyPicture = np.abs(change, out=change)
+        around = difference.ravel().take(self._sample)
+        around.partition(self._noisy)
         noise = float(around[self._noisy])
-        slack = SLACK_BY_EDGE * cv2.dilate(gradient.strength, REACH)
-        limit = slack + max(LEAST_DIFFERENCE * contrast, TIMES_NOISE * noise)
+        limit: GreyPicture = np.asarray(cv2.dilate(gradient.strength, REACH), dtype=np.float32)
+        limit *= SLACK_BY_EDGE
+        limit += max(LEAST_DIFFERENCE * contrast, TIMES_NOISE * noise)
         moving = cv2.medianBlur((difference > limit).view(np.uint8), 3)
         if abs(at - self._before_at) >= COMPARE_OVER:
             self._before, self._before_at = picture.copy(), at

@@ -10,10 +10,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from edge_agent.vision.frames import GreyImage
+from edge_agent.vision.frames import FINE_WIDTH, Frame, GreyImage
 
-WIDTH = 320  # pixels of the fine picture; the coarse one is half as wide
-MAX_HEIGHT = 4 * WIDTH  # of a picture that no camera sends
 COLUMNS = 16  # blocks across: a head at the desk is about two of them wide
 SMOOTHEST = 1 / 12  # of the blocks show nothing but noise
 
@@ -25,8 +23,8 @@ Blocks = npt.NDArray[np.float32]
 class View:
     """One picture; measures that few judgements need are taken when they are asked for."""
 
-    def __init__(self, fine: GreyImage, frame_width: int = WIDTH) -> None:
-        """`fine`: height × `WIDTH`, see `to_fine`; `frame_width`: of the frame itself."""
+    def __init__(self, fine: GreyImage, frame_width: int = FINE_WIDTH) -> None:
+        """`fine`: see `Frame.fine`; `frame_width`: of the frame itself."""
         self.frame_width = frame_width
         self.fine = fine
         self.coarse = _bytes(cv2.pyrDown(self.fine))
@@ -35,6 +33,11 @@ class View:
         self.across = _field(cv2.Sobel(smooth, cv2.CV_32F, 1, 0))
         self.down = _field(cv2.Sobel(smooth, cv2.CV_32F, 0, 1))
         self.energy = self.mean(self.across * self.across + self.down * self.down)
+
+    @classmethod
+    def of(cls, frame: Frame) -> "View":
+        """That of a frame of any size."""
+        return cls(frame.fine, frame.width)
 
     def mean(self, values: npt.NDArray[np.generic]) -> Blocks:
         """The mean of each block of values that cover the picture at any resolution."""
@@ -49,8 +52,8 @@ class View:
     @cached_property
     def detail(self) -> Blocks:
         """Mean square of what a blur of one fine pixel takes away; noise is part of it."""
-        lost = _field(cv2.absdiff(self.fine, cv2.GaussianBlur(self.fine, (5, 5), 0)))
-        return self.mean(lost * lost)
+        lost = cv2.absdiff(self.fine, cv2.GaussianBlur(self.fine, (5, 5), 0))
+        return self.mean(_field(cv2.multiply(lost, lost, dtype=cv2.CV_32F)))
 
     @cached_property
     def noise(self) -> float:
@@ -71,19 +74,6 @@ class View:
     def strength(self) -> Field:
         """Length of the gradient, at the coarse resolution."""
         return _field(cv2.magnitude(self.across, self.down))
-
-
-def take_view(grey: GreyImage) -> View:
-    """The view of a grey frame of any size."""
-    return View(to_fine(grey), grey.shape[1])
-
-
-def to_fine(grey: GreyImage) -> GreyImage:
-    """A grey frame brought to `WIDTH`; the aspect ratio is kept."""
-    height, width = grey.shape
-    size = (WIDTH, min(MAX_HEIGHT, max(2, round(height * WIDTH / width))))
-    way = cv2.INTER_AREA if width > WIDTH else cv2.INTER_LINEAR
-    return _bytes(cv2.resize(grey, size, interpolation=way))
 
 
 def quantile(values: npt.NDArray[np.generic], share: float) -> float:

@@ -10,8 +10,8 @@ from datetime import datetime, timedelta
 import cv2
 import numpy as np
 
-from edge_agent.vision.frames import GreyImage
-from edge_agent.vision.view import WIDTH, Field, View
+from edge_agent.vision.frames import FINE_WIDTH, GreyImage
+from edge_agent.vision.view import Field, View
 from edge_agent.vision.view_shift import Shift
 
 LEARN_FOR = timedelta(seconds=5)  # from nothing; longer than anybody passes by
@@ -30,7 +30,7 @@ class ViewMemory:
 
     def __init__(self) -> None:
         self.view: View | None = None
-        self._picture = np.zeros((0, WIDTH), np.float32)
+        self._picture = np.zeros((0, FINE_WIDTH), np.float32)
         self._offset = np.zeros(2)  # from `_picture` to what is shown, right and down, of the width
         self._followed = np.zeros(2)
         self._learning_since: datetime | None = None  # while it is new
@@ -48,7 +48,7 @@ class ViewMemory:
         self.view = None
 
     def calibrate(self, pictures: Sequence[GreyImage]) -> None:
-        """Take the mean of pictures of the view as it is meant, all of them `View.fine`."""
+        """Take the mean of pictures of the view as it is meant, all of them `Frame.fine`."""
         self._take(np.mean(pictures, axis=0, dtype=np.float32))
 
     def learn(self, view: View, at: datetime) -> None:
@@ -75,7 +75,7 @@ class ViewMemory:
         limit = FOLLOW_PER_S * (at - last).total_seconds()
         step = np.clip(np.array([shift.right, shift.down]) / frame_width, -limit, limit)
         step = np.clip(self._followed + step, -FOLLOW_AT_MOST, FOLLOW_AT_MOST) - self._followed
-        if np.abs(step).max() * WIDTH >= LEAST_STEP:
+        if np.abs(step).max() * FINE_WIDTH >= LEAST_STEP:
             self._followed += step
             self._offset += step
             self._show()
@@ -99,7 +99,7 @@ class ViewMemory:
     def _shown(self) -> Field:
         if not self._offset.any():
             return self._picture
-        right, down = self._offset * WIDTH
+        right, down = self._offset * FINE_WIDTH
         way = np.array([[1, 0, right], [0, 1, down]], np.float32)
         size = self._picture.shape[1], self._picture.shape[0]
         moved = cv2.warpAffine(self._picture, way, size, borderMode=cv2.BORDER_REPLICATE)

@@ -17,7 +17,7 @@ from edge_agent.core.zone_reading import ZoneReading
 from edge_agent.vision.empty_room import EmptyRoom
 from edge_agent.vision.figures import FigureSorter
 from edge_agent.vision.frames import GreyPicture, Mask
-from edge_agent.vision.light import UNCHANGED, Coefficients, Gradient
+from edge_agent.vision.light import Gradient
 from edge_agent.vision.micro_motion import MicroMotion
 
 MAX_REFERENCE_PICTURES = 50  # the median of more is no better and costs memory
@@ -38,7 +38,6 @@ class ZoneObserver:
         self._calibrated: set[Zone] = set()
         self._stored: GreyPicture | None = None
         self._room: EmptyRoom | None = None
-        self._light: Coefficients = UNCHANGED
         self._motion: MicroMotion
         self._sorter: FigureSorter
         self._seen: GreyPicture | None = None
@@ -54,13 +53,13 @@ class ZoneObserver:
 
     def calibrate(self, pictures: Iterable[GreyPicture]) -> None:
         """Take the median of pictures in which every zone is empty as the reference."""
-        spread = list(pictures)
+        spread = [np.rint(picture).astype(np.uint8) for picture in pictures]
         spread = spread[:: max(1, -(-len(spread) // MAX_REFERENCE_PICTURES))]
         if not spread:
             raise CalibrationError("no picture to calibrate with")
         if len({picture.shape for picture in spread}) > 1:
             raise CalibrationError("the pictures differ in size")
-        picture = np.median(np.stack(spread), axis=0).astype(np.float32)
+        picture = np.median(np.stack(spread), axis=0, overwrite_input=True).astype(np.float32)
         self._begin(EmptyRoom(picture, self._zones))
         self._calibrated = set(self._zones)
 
@@ -82,8 +81,7 @@ class ZoneObserver:
         if picture.shape != room.reference.picture.shape:
             self._seen = None
             return {}
-        self._light = room.light.fit(picture, self._light)
-        seen = room.light.bring_back(picture, self._light)
+        seen = room.light.bring_back(picture, room.light.fit(picture))
         gradient = Gradient.of(seen)
         moving = self._motion.observe(seen, gradient, at, room.reference.contrast)
         changed = room.reference.differ(seen, gradient)
@@ -123,7 +121,6 @@ class ZoneObserver:
 
     def _begin(self, room: EmptyRoom) -> None:
         self._room = room
-        self._light = UNCHANGED
         self._sorter = FigureSorter([place.mask for place in room.places])
         self._motion = MicroMotion(room.light.sample)
 

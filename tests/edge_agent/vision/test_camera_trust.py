@@ -16,7 +16,7 @@ from edge_agent.core.camera_state import OK, Judgement
 from edge_agent.vision.camera_trust import CameraTrust
 from edge_agent.vision.frames import Frame, Image
 from edge_agent.vision.scene import draw
-from edge_agent.vision.view import take_view, to_fine
+from edge_agent.vision.view import View
 from event_protocol.events import CameraDetail, CameraState
 
 START = datetime(2030, 1, 1, tzinfo=UTC)
@@ -24,7 +24,7 @@ START = datetime(2030, 1, 1, tzinfo=UTC)
 
 def judge(trust: CameraTrust, image: Image, seconds: float) -> Judgement:
     frame = Frame(image, START + timedelta(seconds=seconds))
-    return trust.judge(take_view(frame.grey), lambda: frame.image, frame.captured_at)
+    return trust.judge(View.of(frame), lambda: frame.image, frame.captured_at)
 
 
 def play(trust: CameraTrust, images: Iterator[Image], begin_s: float = 0) -> list[Judgement]:
@@ -40,7 +40,7 @@ def rooms(begin_s: int, end_s: int) -> Iterator[Image]:
 def trust() -> CameraTrust:
     """Calibrated to the empty room."""
     trust = CameraTrust()
-    trust.memory.calibrate([to_fine(Frame(image, START).grey) for image in rooms(0, 5)])
+    trust.memory.calibrate([Frame(image, START).fine for image in rooms(0, 5)])
     return trust
 
 

@@ -5,7 +5,7 @@ import cv2
 import numpy as np
 import pytest
 
-from edge_agent.vision.frames import Frame, edge_strength, to_working_picture
+from edge_agent.vision.frames import Frame, to_fine, to_working_picture
 from edge_agent.vision.scene import draw
 
 AT = datetime(2030, 1, 1, tzinfo=UTC)
@@ -27,6 +27,10 @@ def test_grey_is_the_same_by_whatever_way_it_comes(kind: str) -> None:
     assert colour.shape == image.shape
     assert frame.image is colour, "converted once"
     assert np.abs(frame.grey - expected).mean() < 2
+    fine = Frame(picture, AT).fine.astype(int)
+    assert fine.shape == (180, 320)
+    assert np.abs(fine - to_fine(frame.grey)).mean() < 2
+    assert (frame.width, Frame(image, AT).width) == (image.shape[1], image.shape[1])
 
 
 def test_an_array_is_a_picture_too() -> None:
@@ -55,8 +59,3 @@ def test_large_images_shrink_to_the_working_width(
     assert picture.shape == working
     assert picture.dtype == np.float32
     assert picture.mean() == pytest.approx(77, abs=1)
-
-
-def test_eight_is_one_grey_level_a_pixel() -> None:
-    slope = np.tile(np.arange(20, dtype=np.float32), (20, 1))
-    assert edge_strength(slope)[5:15, 5:15] == pytest.approx(8)

@@ -1,11 +1,14 @@
 """Pictures whose light and place were changed by known amounts are brought back."""
 
+from typing import Any
+
 import cv2
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from edge_agent.vision.frames import GreyPicture, to_working_picture
-from edge_agent.vision.light import UNCHANGED, Gradient, LightModel
+from edge_agent.vision.light import Gradient, LightModel
 from edge_agent.vision.scene import draw
 
 ROOM = to_working_picture(draw(1, 2))
@@ -18,7 +21,7 @@ def learn(room: GreyPicture) -> LightModel:
 def bring_back(picture: GreyPicture, room: GreyPicture = ROOM) -> GreyPicture:
     model = learn(room)
     clipped = np.clip(picture, 0, 255).astype(np.float32)
-    return model.bring_back(clipped, model.fit(clipped, UNCHANGED))
+    return model.bring_back(clipped, model.fit(clipped))
 
 
 def error(picture: GreyPicture, room: GreyPicture = ROOM) -> float:
@@ -66,6 +69,33 @@ def test_a_background_without_contrast_gives_no_nonsense() -> None:
 
 def test_the_light_before_is_no_trap_when_a_lamp_is_switched() -> None:
     model = learn(ROOM)
-    dark = model.fit(0.3 * ROOM, UNCHANGED)
-    again = model.fit(ROOM, dark)
-    assert again[0] == pytest.approx(1, abs=0.02)
+    dark = model.fit(0.3 * ROOM)
+    assert dark[0] == pytest.approx(0.3, abs=0.02)
+    assert model.fit(ROOM)[0] == pytest.approx(1, abs=0.02)
+
+
+def test_no_more_is_fitted_than_has_changed() -> None:
+    model, noise = learn(ROOM), np.random.default_rng(1).normal(0, 1, (2, *ROOM.shape))
+    first = model.fit(to_float(ROOM + noise[0]))
+    assert model.fit(to_float(ROOM + noise[1])) is first, "noise is no light"
+    brighter = model.fit(to_float(1.1 * ROOM + noise[1]))
+    assert brighter[0] == pytest.approx(1.1, abs=0.01)
+    assert (np.delete(brighter, [0, 3]) == np.delete(first, [0, 3])).all(), "gain and offset"
+
+
+def test_light_that_wanders_does_not_go_unseen_for_being_slow() -> None:
+    model, noise = learn(ROOM), np.random.default_rng(1)
+    for step in range(100):
+        light = 1 - 0.003 * step
+        picture = to_float(light * ROOM + noise.normal(0, 1, ROOM.shape))
+        back = model.bring_back(picture, model.fit(picture))
+        assert abs(float(np.mean(back - ROOM))) < 1.5, light
+
+
+def test_eight_is_one_grey_level_a_pixel() -> None:
+    slope = np.tile(np.arange(20, dtype=np.float32), (20, 1))
+    assert Gradient.of(slope).strength[5:15, 5:15] == pytest.approx(8)
+
+
+def to_float(picture: npt.NDArray[Any]) -> GreyPicture:
+    return np.asarray(picture, dtype=np.float32)
