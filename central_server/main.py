@@ -18,6 +18,8 @@ app.command()(registering.pair)
 app.command()(proving.rebuild)
 app.command()(running.simulate)
 app.command("verify-log")(proving.verify_log)
+app.command()(proving.anchor)
+app.command("export-log")(proving.export_log)
 
 
 def read_clock() -> datetime:

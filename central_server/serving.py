@@ -16,6 +16,7 @@ from central_server.http.public_app import OneAddress, make_public_app
 from central_server.mqtt.broker import EmbeddedBroker
 from central_server.mqtt.ingest_service import IngestService, tune_collector
 from central_server.services import (
+    anchors,
     broker_accounts,
     notifications,
     projector,
@@ -28,6 +29,7 @@ from central_server.services.evidence_commands import EvidenceCommands
 
 TICK_EVERY_S = 5.0
 NOTIFY_EVERY_S = 2.0
+ANCHOR_EVERY_S = 60.0  # looks whether a new day has begun; apart from tick, for it may send mail
 EVIDENCE_EVERY_S = 0.5  # an inspector waits, and a box for its keys
 # Pages that follow live never end by themselves.
 GRACE_S = 3
@@ -84,6 +86,7 @@ def serve(context: ServerContext, listeners: Listeners, announce: Callable[[str]
         for name, every_s, job in (
             ("tick", TICK_EVERY_S, lambda: tick.tick(context, _hears_since(context, intake))),
             ("notify", NOTIFY_EVERY_S, lambda: notifications.run_due(context)),
+            ("anchor", ANCHOR_EVERY_S, lambda: anchors.anchor_daily(context)),
             ("evidence", EVIDENCE_EVERY_S, pictures.run),
         ):
             running.callback(Repeating(name, every_s, job).start().stop)

@@ -18,14 +18,16 @@ def sign(statement: Mapping[str, Any], key: Ed25519PrivateKey) -> str:
 
 
 def is_signed(statement: Mapping[str, Any], signature: str, public_key: bytes) -> bool:
-    """Whether the holder of that key (32 bytes) signed that statement."""
+    """Whether the holder of that key (32 bytes) signed that statement.
+
+    A signature has one spelling: Base64 would let its last bits be anything.
+    """
     try:
-        Ed25519PublicKey.from_public_bytes(public_key).verify(
-            base64.b64decode(signature, validate=True), canonical_bytes(statement)
-        )
+        raw = base64.b64decode(signature, validate=True)
+        Ed25519PublicKey.from_public_bytes(public_key).verify(raw, canonical_bytes(statement))
     except (InvalidSignature, binascii.Error, ValueError):
         return False
-    return True
+    return base64.b64encode(raw).decode() == signature
 
 
 def checkpoint_statement(

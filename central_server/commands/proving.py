@@ -1,21 +1,35 @@
-"""Commands on the logs: verify them, derive everything from them again."""
+"""Commands on the logs: verify, anchor and export them, derive everything from them again."""
 
+import os
+import sys
 from itertools import chain
+from pathlib import Path
+from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.progress import Progress
 
-from central_server.commands.opening import ConfigOption, opened
+from central_server.commands.opening import ConfigOption, fail, opened
+from central_server.services import anchors, log_export, verification
 from central_server.services import rebuild as rebuild_service
-from central_server.services import verification
 from central_server.services.evidence import files_of
 from central_server.services.evidence_verification import verify_pictures
+from central_server.storage import log_records
+from event_protocol.canonical import canonical_bytes
+from event_protocol.server_heads import public_hex
 
 DEVIATES = 1  # exit code of verify-log when the log is not what was written
 
 
-def verify_log(command: typer.Context, config: ConfigOption = None) -> None:
+def verify_log(
+    command: typer.Context,
+    config: ConfigOption = None,
+    copies: Annotated[
+        Path | None,
+        typer.Option(help="Folder of signed heads that were kept elsewhere; else our own folder."),
+    ] = None,
+) -> None:
     """Check every chain, signature and picture; names what deviates; exit code 1 if anything."""
     deviating = 0
     with (
@@ -23,8 +37,10 @@ def verify_log(command: typer.Context, config: ConfigOption = None) -> None:
         context.database.reading() as db,
         Progress(console=Console(stderr=True)) as progress,
     ):
-        task = progress.add_task("records", total=verification.count_records(db))
-        chains = verification.verify(db, lambda: progress.advance(task))
+        task = progress.add_task("records", total=log_records.count_records(db))
+        trusted = [public_hex(context.keys.signing)]
+        heads = anchors.read_copies(copies or context.settings.anchors_directory)
+        chains = verification.verify(db, trusted, heads, lambda: progress.advance(task))
         pictures = verify_pictures(db, files_of(context))
         for deviation in chain(chains, pictures):
             deviating += 1
@@ -32,6 +48,45 @@ def verify_log(command: typer.Context, config: ConfigOption = None) -> None:
     typer.echo(f"{deviating} deviations" if deviating else "the logs are what was written")
     if deviating:
         raise typer.Exit(DEVIATES)
+
+
+def anchor(command: typer.Context, config: ConfigOption = None) -> None:
+    """Sign the log's head now, beside the daily ones, and print it: keep it off this machine."""
+    with opened(command, config) as context:
+        head = anchors.anchor(context)
+    if head is None:
+        fail("the log is empty")
+    typer.echo(canonical_bytes(head.model_dump(mode="json")).decode())
+
+
+def export_log(
+    command: typer.Context,
+    file: Annotated[Path, typer.Argument(help="Where to write it; - is standard output.")],
+    config: ConfigOption = None,
+) -> None:
+    """Write both logs as JSON lines; `python -m event_protocol.verify_export FILE` verifies them.
+
+    On record in the log, as every look at it.
+    """
+    with opened(command, config) as context, Progress(console=Console(stderr=True)) as progress:
+        task = progress.add_task("records", total=None)
+
+        def show(done: int, total: int) -> None:
+            progress.update(task, completed=done, total=total)
+
+        try:
+            if str(file) == "-":
+                lines = log_export.export_log(
+                    context, sys.stdout.buffer, by="command", progress=show
+                )
+            else:
+                # What the log says of people's work is for its readers alone.
+                descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+                with os.fdopen(descriptor, "wb") as target:
+                    lines = log_export.export_log(context, target, by="command", progress=show)
+        except OSError as error:
+            fail(f"{file}: {error.strerror}")
+    typer.echo(f"{lines} lines", err=True)
 
 
 def rebuild(command: typer.Context, config: ConfigOption = None) -> None:

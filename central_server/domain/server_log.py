@@ -12,6 +12,7 @@ from uuid import UUID
 
 from pydantic import Field, TypeAdapter
 
+from central_server.domain.custody_log import CustodyEntry
 from central_server.domain.device_log import DeviceEntry
 from central_server.domain.evidence_log import EvidenceEntry
 from event_protocol.canonical import canonical_bytes, sha256_hex
@@ -189,6 +190,7 @@ Entry = Annotated[
     | Viewed
     | RegistryChanged
     | DevicePaired
+    | CustodyEntry
     | DeviceEntry
     | EvidenceEntry,
     Field(discriminator="type"),

@@ -9,14 +9,17 @@ from pydantic import ValidationError
 from sqlmodel import Session
 
 from central_server.domain.evidence_log import EvidenceErased, EvidenceReceived
-from central_server.services.verification import Deviation, content_of_entry, keys_by_device
+from central_server.domain.server_log import DevicePaired
 from central_server.storage import server_log
 from central_server.storage.evidence_files import EvidenceFiles
+from event_protocol.device_chains import Deviation
 from event_protocol.evidence import report_statement
+from event_protocol.log_verifier import read_mapping
 from event_protocol.signing import is_signed
 
 _RECEIVED = EvidenceReceived.model_fields["type"].default
 _ERASED = EvidenceErased.model_fields["type"].default
+_PAIRED = DevicePaired.model_fields["type"].default
 _READ_BYTES = 2**20
 
 
@@ -25,16 +28,20 @@ def verify_pictures(db: Session, files: EvidenceFiles) -> Iterator[Deviation]:
 
     Entries that were altered beyond reading are named with the server's log.
     """
-    keys = keys_by_device(db)
+    keys: dict[str, set[str]] = {}  # all that a device ever paired with
     checked: dict[str, str | None] = {}  # what is wrong with each file, by its hash
     received: dict[UUID, tuple[int, EvidenceReceived]] = {}
     for row in server_log.read_rows(db):
+        said = read_mapping(row.body).get("data")
         try:
-            if row.type == _RECEIVED:
-                entry = EvidenceReceived.model_validate(content_of_entry(row))
+            if row.type == _PAIRED:
+                paired = DevicePaired.model_validate(said)
+                keys.setdefault(paired.device, set()).add(paired.public_key)
+            elif row.type == _RECEIVED:
+                entry = EvidenceReceived.model_validate(said)
                 received[entry.request_id] = row.sequence, entry
             elif row.type == _ERASED:
-                erased = EvidenceErased.model_validate(content_of_entry(row))
+                erased = EvidenceErased.model_validate(said)
                 received.pop(erased.request_id, None)
         except ValidationError:
             continue

@@ -29,12 +29,8 @@ _ROWS_AT_ONCE = 1000
 def append(db: Session, entry: Entry, *, at: datetime, sealed: str | None = None) -> LoggedEntry:
     """The entry at the log's end, chained; stands once the caller's transaction commits."""
     lock(db)
-    last = db.exec(
-        select(ServerLogRow.sequence, ServerLogRow.hash)
-        .order_by(col(ServerLogRow.sequence).desc())
-        .limit(1)
-    ).first()
-    sequence, prevhash = (last[0] + 1, last[1]) if last else (1, NO_HASH)
+    last, prevhash = find_tip(db) or (0, NO_HASH)
+    sequence = last + 1
     time = floor_to_quarter(at) if isinstance(entry, _QUARTER_ONLY) else to_milliseconds(at)
     logged = LoggedEntry(sequence, uuid4(), time, prevhash, entry, sealed)
     body = entry_bytes(logged)
@@ -52,6 +48,12 @@ def append(db: Session, entry: Entry, *, at: datetime, sealed: str | None = None
     )
     db.flush()
     return logged
+
+
+def find_tip(db: Session) -> tuple[int, str] | None:
+    """Number and hash of the newest entry; `None` while there is none."""
+    newest = select(ServerLogRow.sequence, ServerLogRow.hash)
+    return db.exec(newest.order_by(col(ServerLogRow.sequence).desc()).limit(1)).first()
 
 
 def lock(db: Session) -> None:

@@ -139,7 +139,31 @@ def test_verify_log_and_rebuild(commands: Commands, server: Program) -> None:
     database.commit()
     database.close()
     assert tampered.returncode == 1
-    assert "server #1: the row says other than its bytes\n" in tampered.stdout
+    assert "server #1: the record says other than its bytes\n" in tampered.stdout
+
+
+def test_an_export_is_verified_by_a_program_of_its_own(
+    commands: Commands, server: Program, tmp_path: Path
+) -> None:
+    head, file = commands.run("anchor"), tmp_path / "log.jsonl"
+    (tmp_path / "head.json").write_text(head.stdout)
+    exported = commands.run("export-log", str(file))
+    assert exported.returncode == 0, exported.stderr
+    assert file.stat().st_mode & 0o077 == 0
+    verified = subprocess.run(
+        [sys.executable, "-m", "event_protocol.verify_export", file, "--head", "head.json"],
+        cwd=tmp_path,
+        env={**commands.environment, "PYTHONPATH": str(commands.repository)},
+        capture_output=True,
+        text=True,
+        timeout=START_LIMIT_S,
+        check=False,
+    )
+    assert verified.stdout == "the log is what was written\n", verified.stderr
+    assert commands.run("export-log", "-").stdout.count("\n") > file.read_text().count("\n")
+    refused = commands.run("export-log", str(tmp_path / "nowhere" / "file"))
+    assert refused.returncode == 2
+    assert "No such file" in refused.stderr
 
 
 def test_an_extra_worker_ends_cleanly(commands: Commands, server: Program) -> None:

@@ -6,24 +6,26 @@ import orjson
 import pytest
 from sqlalchemy import text
 
-from central_server.domain.server_log import DeviceFellSilent, DevicePaired
-from central_server.services import ingest, verification
+from central_server.domain.server_log import DeviceFellSilent, DevicePaired, GapGivenUp
+from central_server.services import anchors, ingest, verification
 from central_server.services.context import ServerContext
 from central_server.services.log_projector import LOG_STREAM
-from central_server.storage import projection, registry, server_log
+from central_server.storage import log_records, projection, server_log
 from central_server.storage.tables import EventRow, ServerLogRow
 from central_server.storage.unit_of_work import Database
 from event_protocol.canonical import canonical_bytes, sha256_hex
 from event_protocol.events import EpochHead
-from tests.central_server.factories import START, EdgeChain, make_context, register_device
+from event_protocol.server_heads import public_hex
+from tests.central_server.factories import START, EdgeChain, make_context
 from tests.central_server.services.desk_days import DeskChain, deliver
+from tests.central_server.services.proof_world import pair
 
 
 @pytest.fixture
 def context(database: Database, tmp_path: Path) -> ServerContext:
-    """Twelve events with two checkpoints, a second epoch, and five entries of the server."""
+    """Twelve events with two checkpoints, a second epoch, and six entries of the server."""
     context = make_context(database, tmp_path)
-    key = register_device(database)
+    key = pair(context, "device-a", "desk-1")
     chain = EdgeChain(key=key)
     messages = [*chain.many(5), chain.checkpoint(), *chain.many(5), chain.checkpoint()]
     second = EdgeChain(epoch=2)
@@ -33,13 +35,15 @@ def context(database: Database, tmp_path: Path) -> ServerContext:
         for number in range(5):
             entry = DeviceFellSilent(device=f"device-{number}", since=START)
             server_log.append(db, entry, at=START)
-        projection.save_position(db, *LOG_STREAM, projection.open_position(db, *LOG_STREAM) + 5)
+        projection.save_position(db, *LOG_STREAM, projection.open_position(db, *LOG_STREAM) + 6)
     return context
 
 
 def found(context: ServerContext) -> list[str]:
     with context.database.reading() as db:
-        return [str(deviation) for deviation in verification.verify(db)]
+        heads = anchors.read_copies(context.settings.anchors_directory)
+        trusted = [public_hex(context.keys.signing)]
+        return [str(deviation) for deviation in verification.verify(db, trusted, heads)]
 
 
 def change(context: ServerContext, statement: str) -> None:
@@ -50,8 +54,8 @@ def change(context: ServerContext, statement: str) -> None:
 def test_untouched_logs_are_what_was_written(context: ServerContext) -> None:
     read: list[None] = []
     with context.database.reading() as db:
-        assert list(verification.verify(db, lambda: read.append(None))) == []
-        assert verification.count_records(db) == len(read) == 19
+        assert list(verification.verify(db, [], read=lambda: read.append(None))) == []
+        assert log_records.count_records(db) == len(read) == 20
 
 
 def test_an_altered_body_is_named(context: ServerContext) -> None:
@@ -81,27 +85,29 @@ def test_a_chain_rewritten_up_to_a_checkpoint_is_named(context: ServerContext) -
         db.get_one(EventRow, ("device-a", 1, 7)).prevhash = tip
     assert found(context) == [
         "device-a/1 #5: is not what the checkpoint at 6 signed",
-        "device-a/1 #7: the row says other than its bytes",
+        "device-a/1 #7: does not follow the record before it",
     ]
 
 
 def test_a_forged_checkpoint_is_named(context: ServerContext) -> None:
     with context.database.transaction() as db:
-        registry.list_devices(db)[0].public_key = "ab" * 32
-    deviations = found(context)
-    assert deviations == [
-        f"device-a/1 #{sequence}: the checkpoint is not signed by the device"
-        for sequence in (6, 12)
+        row = db.get_one(ServerLogRow, 1)
+        content = orjson.loads(row.body)
+        content["data"]["public_key"] = "ab" * 32
+        row.body = canonical_bytes(content)
+    assert found(context) == [
+        "server #1: its bytes are not those that were hashed",
+        *(
+            f"device-a/1 #{sequence}: the checkpoint is not signed by the device"
+            for sequence in (6, 12)
+        ),
     ]
 
 
 def test_checkpoints_of_a_former_key_still_count(context: ServerContext) -> None:
     with context.database.transaction() as db:
-        device = registry.list_devices(db)[0]
-        assert device.public_key is not None
-        paired = DevicePaired(device="device-a", public_key=device.public_key)
+        paired = DevicePaired(device="device-a", public_key="ab" * 32)
         server_log.append(db, paired, at=START)
-        device.public_key = "ab" * 32
     assert found(context) == []
 
 
@@ -116,35 +122,40 @@ def test_checkpoints_of_a_former_key_still_count(context: ServerContext) -> None
         ("DELETE FROM event WHERE epoch = 1 AND sequence > 10", None),
         (
             "UPDATE event SET desk = 'desk-9' WHERE epoch = 1 AND sequence = 2",
-            ["device-a/1 #2: the row says other than its bytes"],
+            ["device-a/1 #2: the record says other than its bytes"],
         ),
         (
             "UPDATE event SET type = NULL WHERE epoch = 1 AND sequence = 2",
-            ["device-a/1 #2: the row says other than its bytes"],
+            ["device-a/1 #2: the record says other than its bytes"],
         ),
         (
             "UPDATE event SET body = X'676f6e65' WHERE epoch = 1 AND sequence = 6",
-            [
-                "device-a/1 #6: its bytes are not those that were hashed",
-                "device-a/1 #6: the checkpoint can't be read",
-            ],
+            ["device-a/1 #6: its bytes are not those that were hashed"],
         ),
         (
             "UPDATE server_log SET body = X'5b5d' WHERE sequence = 5",
             [
+                "server #5: does not follow the record before it",
                 "server #5: its bytes are not those that were hashed",
-                "server #5: the row says other than its bytes",
             ],
         ),
-        ("DELETE FROM server_log WHERE sequence > 3", ["server #4: missing, up to 5"]),
+        ("DELETE FROM server_log WHERE sequence > 3", ["server #4: missing, up to 6"]),
         ("DELETE FROM server_log WHERE sequence = 2", ["server #2: missing, up to 2"]),
         (
             "UPDATE server_log SET type = 'viewed' WHERE sequence = 3",
-            ["server #3: the row says other than its bytes"],
+            ["server #3: the record says other than its bytes"],
         ),
         (
-            "UPDATE server_log SET hash = prevhash WHERE sequence = 5",
-            ["server #5: its bytes are not those that were hashed"],
+            "UPDATE server_log SET hash = prevhash WHERE sequence = 6",
+            ["server #6: its bytes are not those that were hashed"],
+        ),
+        (
+            "UPDATE event SET prevhash = hash WHERE epoch = 1 AND sequence = 2",
+            ["device-a/1 #2: the record says other than its bytes"],
+        ),
+        (
+            "UPDATE server_log SET entry_id = 'x' WHERE sequence = 2",
+            ["server #2: the record says other than its bytes"],
         ),
     ],
 )
@@ -177,9 +188,9 @@ def test_an_inserted_record_is_named(context: ServerContext) -> None:
         row.body, row.hash = message.payload, sha256_hex(message.payload)
         row.time, row.prevhash = START, orjson.loads(message.payload)["prevhash"]
         db.add(row)
-        entry = db.get_one(ServerLogRow, 5)
-        db.add(ServerLogRow(**{**entry.model_dump(), "sequence": 6, "entry_id": "forged"}))
-    assert {line.split(": ")[0] for line in found(context)} == {"device-a/2 #3", "server #6"}
+        entry = db.get_one(ServerLogRow, 6)
+        db.add(ServerLogRow(**{**entry.model_dump(), "sequence": 7, "entry_id": "forged"}))
+    assert {line.split(": ")[0] for line in found(context)} == {"device-a/2 #3", "server #7"}
 
 
 def test_a_gap_that_never_came_is_no_deviation(context: ServerContext) -> None:
@@ -207,7 +218,8 @@ def test_an_epoch_goes_on_where_it_says_the_one_before_ended(
 ) -> None:
     with context.database.transaction() as db:
         there = db.get(EventRow, ("device-a", 1, sequence))
-        projection.add_given_up(db, "device-a", 1, 15, 17)
+        lost = GapGivenUp(device="device-a", epoch=1, first=15, last=17)
+        server_log.append(db, lost, at=START)
     head = EpochHead(epoch=1, sequence=sequence, hash=digest or (there.hash if there else ""))
     third = DeskChain(context, epoch=3)
     third.head = head.hash
