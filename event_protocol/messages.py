@@ -22,6 +22,7 @@ from event_protocol.names import (
 from event_protocol.signing import is_signed, sign
 
 MAX_MESSAGE_BYTES = 262_144
+MAX_PROBLEM_CHARACTERS = 200
 
 
 class Link(StrEnum):
@@ -67,6 +68,11 @@ class Telemetry(WireModel):
     disk_free_mb: NaturalNumber
     outbox_depth: NaturalNumber
     receipt_fault: ReceiptFault | None = None
+    confirmer_problem: str | None = Field(
+        default=None,
+        max_length=MAX_PROBLEM_CHARACTERS,
+        description="Why the second opinion on presence was switched off.",
+    )
     clockoffsetms: int | None = None
 
 

@@ -64,6 +64,20 @@ class PresenceTracker:
         stays = {z.stay_at(at) for z in present or citizens} - {None}
         return stays.pop() if len(stays) == 1 else None
 
+    @property
+    def wants_look(self) -> bool:
+        """Somebody is there, in a stay of which the confirmer was shown no picture yet."""
+        return any(zone.wants_look for zone in self._zones.values())
+
+    def note_look(self) -> None:
+        """The confirmer is shown the picture just observed."""
+        for zone in self._zones.values():
+            zone.note_look()
+
+    def confirm(self, zone: str, at: datetime) -> None:
+        """The confirmer saw somebody there at that time; it is said with the next picture."""
+        self._zones[zone].confirm(at)
+
     def snapshot(self) -> dict[str, Any]:
         """What to keep beside the outbox so that a restart can go on, as JSON values."""
         return {name: zone.memory.model_dump(mode="json") for name, zone in self._zones.items()}

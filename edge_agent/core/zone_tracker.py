@@ -10,6 +10,7 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
+from edge_agent.core.confirmation import raise_confidence
 from edge_agent.core.desk_zones import Zone
 from edge_agent.core.statements import Statement
 from edge_agent.core.zone_evidence import Learn, Verdict, ZoneEvidence
@@ -31,7 +32,8 @@ FEEDBACK_WITHIN = timedelta(minutes=3)  # after the stay was last seen
 class ZoneMemory(BaseModel):
     """What a zone's tracker must still know after a restart.
 
-    `stay` is the present stay's id, or the last one's once `stay_ended_at` is set.
+    `stay` is the present stay's id, or the last one's once `stay_ended_at` is set. Of that stay a
+    picture may have been shown to the confirmer, who may have seen somebody in it.
     """
 
     state: PresenceState = PresenceState.UNKNOWN
@@ -41,6 +43,8 @@ class ZoneMemory(BaseModel):
     observed: timedelta = timedelta()
     stay: UUID | None = None
     stay_ended_at: datetime | None = None
+    was_looked_at: bool = False
+    is_confirmed: bool = False
 
 
 class ZoneTracker:
@@ -53,6 +57,8 @@ class ZoneTracker:
         self._new_id = new_id
         self._started_at: datetime | None = None
         self._is_stated = False
+        self._stated_confidence = 0.0
+        self._is_news = False  # the present state is surer than was stated
         self._was_seen = False
         self._evidence = ZoneEvidence()
 
@@ -102,6 +108,26 @@ class ZoneTracker:
         if memory.stay is None or seen_until is None or at - seen_until > FEEDBACK_WITHIN:
             return None
         return memory.stay
+
+    @property
+    def wants_look(self) -> bool:
+        """Somebody is there, in a stay of which the confirmer was shown no picture yet."""
+        return self.memory.state is PresenceState.OCCUPIED and not self.memory.was_looked_at
+
+    def note_look(self) -> None:
+        """The confirmer is shown the picture just observed."""
+        self.memory.was_looked_at |= self.wants_look
+
+    def confirm(self, at: datetime) -> None:
+        """It saw somebody in the picture of `at`: surer, and said with the next picture.
+
+        Nothing happens if nobody was there then, or somebody else.
+        """
+        memory = self.memory
+        is_same = memory.since is not None and memory.since <= at
+        if memory.state is PresenceState.OCCUPIED and is_same and not memory.is_confirmed:
+            memory.is_confirmed = True
+            self._is_news = raise_confidence(self._stated_confidence) > self._stated_confidence
 
     def _bridge_gap(self, at: datetime) -> list[Statement]:
         """After a restart, a long silence or a clock that was set, what lies between is unknown."""
@@ -169,6 +195,7 @@ class ZoneTracker:
             return
         is_citizen = self.zone.role is ZoneRole.CITIZEN
         memory.stay, memory.stay_ended_at = (self._new_id() if is_citizen else None), None
+        memory.was_looked_at = memory.is_confirmed = False
 
     def _state_again(self, reading: ZoneReading | None, at: datetime) -> list[Statement]:
         """The first statement, as soon as something can be said, and then one in five minutes."""
@@ -178,7 +205,8 @@ class ZoneTracker:
             is_unsure = reading is None or not reading.is_calibrated
             is_due = is_unsure or at - started_at >= START_GRACE
         else:
-            is_due = memory.stated_at is not None and at - memory.stated_at >= REPEAT_EVERY
+            is_old = memory.stated_at is not None and at - memory.stated_at >= REPEAT_EVERY
+            is_due = is_old or self._is_news
         return [self._say(reading, at)] if is_due else []
 
     def _say(self, reading: ZoneReading | None, at: datetime) -> Statement:
@@ -193,9 +221,15 @@ class ZoneTracker:
             role=self.zone.role,
             state=memory.state,
             since=memory.since or at,
-            confidence=self._evidence.confidence(memory.state, reading, at),
+            confidence=self._confidence(reading, at),
             observed_share=round(max(0.0, min(1.0, seen)), 3),
             session_id=memory.stay if is_open else None,
         )
-        memory.stated_at, memory.observed, self._is_stated = at, timedelta(), True
+        memory.stated_at, memory.observed = at, timedelta()
+        self._is_stated, self._stated_confidence, self._is_news = True, data.confidence, False
         return Statement(self._desk, at, data)
+
+    def _confidence(self, reading: ZoneReading | None, at: datetime) -> float:
+        sure = self._evidence.confidence(self.memory.state, reading, at)
+        is_raised = self.memory.is_confirmed and self.memory.state is PresenceState.OCCUPIED
+        return raise_confidence(sure) if is_raised and reading is not None else sure

@@ -11,7 +11,13 @@ from datetime import datetime
 from pathlib import Path
 
 from edge_agent.delivery.outbox import Outbox
-from event_protocol.messages import CameraTelemetry, DeviceStatus, Link, Telemetry
+from event_protocol.messages import (
+    MAX_PROBLEM_CHARACTERS,
+    CameraTelemetry,
+    DeviceStatus,
+    Link,
+    Telemetry,
+)
 
 MEGABYTE = 1024 * 1024
 
@@ -53,7 +59,10 @@ def make_status(outbox: Outbox, link: Link) -> DeviceStatus:
 
 
 class HealthReporter:
-    """Makes telemetry; `cameras` reads what each camera's thread measured last."""
+    """Makes telemetry; `cameras` reads what each camera's thread measured last.
+
+    `confirmer_problem`: why the second opinion on presence was switched off, if it was.
+    """
 
     def __init__(
         self,
@@ -62,16 +71,19 @@ class HealthReporter:
         cameras: Callable[[], Mapping[str, CameraTelemetry]],
         agent_version: str,
         now: Callable[[], datetime],
+        confirmer_problem: Callable[[], str | None] = lambda: None,
     ) -> None:
         self._folder = folder
         self._outbox = outbox
         self._cameras = cameras
         self._agent_version = agent_version
         self._now = now
+        self._confirmer_problem = confirmer_problem
         self._cpu = CpuMeter()
 
     def measure(self) -> Telemetry:
         """The box as it is now."""
+        problem = self._confirmer_problem()
         return Telemetry(
             time=self._now(),
             boot=self._outbox.tip.boot,
@@ -82,5 +94,6 @@ class HealthReporter:
             disk_free_mb=disk_free_mb(self._folder),
             outbox_depth=self._outbox.depth,
             receipt_fault=self._outbox.receipt_fault,
+            confirmer_problem=problem and problem[:MAX_PROBLEM_CHARACTERS],
             clockoffsetms=self._outbox.clock_offset_ms,
         )

@@ -23,6 +23,7 @@ from edge_agent.delivery.renewal import CertificateRenewal
 from edge_agent.delivery.tls import make_broker_context, make_trust
 from edge_agent.delivery.uplink import Uplink, UplinkTiming
 from edge_agent.runtime.camera_worker import CameraWorker
+from edge_agent.runtime.confirmer import Confirmer
 from edge_agent.runtime.desk_feedback import DeskFeedback, derive_form_key
 from edge_agent.runtime.evidence_keeper import EvidenceKeeper
 from edge_agent.runtime.installed_cameras import read_cameras
@@ -62,6 +63,7 @@ class Agent:
         self.uplink: Uplink | None = None
         self.evidence: EvidenceKeeper | None = None
         self._renewal: CertificateRenewal | None = None
+        self.confirmer: Confirmer | None = None
         self._changing = threading.Lock()
 
     @property
@@ -141,10 +143,14 @@ class Agent:
             raise AgentError(f"the outbox can't be used: {error}") from error
         self.outbox = outbox
         self.feedback.configure(enrolment.configuration, outbox)
-        health = HealthReporter(self.folder, outbox, self.measure_cameras, self.version, self.now)
+        health = HealthReporter(
+            *(self.folder, outbox, self.measure_cameras, self.version, self.now),
+            confirmer_problem=lambda: None if self.confirmer is None else self.confirmer.problem,
+        )
         timing = UplinkTiming(delivery.window, delivery.resend_after_s, delivery.telemetry_every_s)
         trust, broker_tls = self._make_contexts(enrolment)
         self.evidence = self._start_evidence(device, trust)
+        self.confirmer = self._start_confirmer()
         self.uplink = Uplink(
             enrolment, outbox, health, self._take_command, self.now, timing, broker_tls
         )
@@ -183,6 +189,13 @@ class Agent:
         evidence.start()
         return evidence
 
+    def _start_confirmer(self) -> Confirmer | None:
+        if self.settings.confirmer.layout == "none":
+            return None
+        confirmer = Confirmer(self.settings.confirmer)
+        confirmer.start()
+        return confirmer
+
     def _say_started(self, outbox: Outbox, cameras: tuple[CameraSettings, ...]) -> Statement:
         data = DeviceStarted(
             agent_version=self.version,
@@ -212,6 +225,7 @@ class Agent:
             outbox,
             self.folder,
             self.now,
+            self.confirmer,
         )
         self.workers[camera.name] = worker
         worker.start()
@@ -228,6 +242,9 @@ class Agent:
         for worker in self.workers.values():
             worker.stop()
         self.workers.clear()
+        if self.confirmer is not None:
+            self.confirmer.stop()
+            self.confirmer = None
         if self._renewal is not None:
             self._renewal.stop()
             self._renewal = None

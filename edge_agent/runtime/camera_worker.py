@@ -7,8 +7,9 @@ import json
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from uuid import UUID
 
@@ -16,10 +17,12 @@ import cv2
 import structlog
 
 from edge_agent.core.codes import CardRating
+from edge_agent.core.confirmation import Box
 from edge_agent.core.statements import Statement
 from edge_agent.delivery.outbox import Outbox
 from edge_agent.delivery.outbox_database import OutboxError
 from edge_agent.runtime.camera_memory import CameraMemory
+from edge_agent.runtime.confirmer import Confirmer
 from edge_agent.runtime.fault_pictures import FaultPictures
 from edge_agent.runtime.pipeline import DeskPipeline
 from edge_agent.runtime.sources import empty_seconds
@@ -60,6 +63,7 @@ class CameraWorker:
         outbox: Outbox,
         folder: Path,
         now: Callable[[], datetime],
+        confirmer: Confirmer | None = None,
         max_held: int = MAX_HELD,
     ) -> None:
         self.settings = settings
@@ -72,6 +76,7 @@ class CameraWorker:
         self._seal_card = seal_card
         self._outbox = outbox
         self._now = now
+        self._confirmer = confirmer
         self._empty = empty_seconds(settings)
         self._memory = CameraMemory(folder, settings.name, pipeline)
         self._faults = FaultPictures(folder, settings.name, sealing_key)
@@ -206,8 +211,20 @@ class CameraWorker:
                 self._store(said)
             self._keep_fault_pictures(said, frame)
             self._memory.save_when_due(frame.captured_at)
+            self._seek_confirmation(frame)
         self._frame_times.append(time.monotonic())
         self._analysis_ms = round(1000 * (time.perf_counter() - began), 1)
+
+    def _seek_confirmation(self, frame: Frame) -> None:
+        """Show one picture of each stay to the confirmer, if it has time for it."""
+        if self._confirmer is None or not self._pipeline.wants_look:
+            return
+        if self._confirmer.ask(frame, partial(self._confirm, frame.captured_at)):
+            self._pipeline.note_look()
+
+    def _confirm(self, at: datetime, boxes: Sequence[Box]) -> None:
+        with self._lock:
+            self._pipeline.confirm(boxes, at)
 
     def _demand_after(self, frame: Frame) -> Demand:
         if time.monotonic() < self._shown_until:

@@ -16,8 +16,10 @@ from edge_agent.delivery.identity import Identity, IdentityError
 from edge_agent.delivery.tls import make_trust
 from edge_agent.runtime.installed_cameras import read_cameras
 from edge_agent.runtime.sources import make_source, read_zones
-from edge_agent.settings import CameraSettings, EdgeSettings, SettingsError
+from edge_agent.settings import CameraSettings, ConfirmerSettings, EdgeSettings, SettingsError
 from edge_agent.vision.camera import Camera
+from edge_agent.vision.detector_process import DetectorProcess
+from edge_agent.vision.face_detector import DetectorError
 from edge_agent.vision.frames import Frame, SourceError
 from event_protocol.enrolment import Enrolment
 
@@ -73,6 +75,7 @@ def examine(settings: EdgeSettings, now: Callable[[], datetime]) -> Iterator[Fin
         yield Finding("camera", False, "none is set", "add one under cameras: or in /setup")
     for camera in cameras:
         yield _examine_camera(camera, now)
+    yield _examine_confirmer(settings.confirmer)
 
 
 def _examine_disk(folder: Path) -> Finding:
@@ -121,6 +124,18 @@ def _examine_server(enrolment: Enrolment, now: Callable[[], datetime]) -> Iterat
         f"{seconds:+.0f} s from the server's",
         "switch on time synchronisation (timedatectl set-ntp true)",
     )
+
+
+def _examine_confirmer(settings: ConfirmerSettings) -> Finding:
+    if settings.layout == "none":
+        return Finding("confirmer", True, "none is set; presence goes by its own evidence")
+    try:
+        with DetectorProcess(settings) as detector:
+            look_ms = detector.try_out()
+    except DetectorError as error:
+        mend = "correct confirmer: in the settings; without it presence goes on all the same"
+        return Finding("confirmer", False, f"{settings.layout}: {error}", mend)
+    return Finding("confirmer", True, f"{settings.layout}: a look takes {look_ms:.0f} ms")
 
 
 def _examine_camera(settings: CameraSettings, now: Callable[[], datetime]) -> Finding:

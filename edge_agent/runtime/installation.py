@@ -115,6 +115,7 @@ class AgentInstallation:
         free_mb = disk_free_mb(self._agent.folder)
         return (
             *checks,
+            *self._check_confirmer(),
             *self._check_link(),
             Check("disk", free_mb >= MIN_FREE_MB, f"{free_mb} MB"),
         )
@@ -134,6 +135,18 @@ class AgentInstallation:
             Check("zones", all(view.zones for view in camera.desks), camera.name),
             Check("calibrated", camera.is_calibrated, camera.name),
             Check("presence", 0 < known == len(zones), f"{known}/{len(zones)}"),
+        ]
+
+    def _check_confirmer(self) -> list[Check]:
+        confirmer = self._agent.confirmer
+        if confirmer is None:
+            return []
+        return [
+            Check(
+                "confirmer",
+                confirmer.problem is None,
+                confirmer.problem or confirmer.settings.layout,
+            )
         ]
 
     def _check_link(self) -> list[Check]:

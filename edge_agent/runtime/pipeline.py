@@ -14,6 +14,7 @@ import numpy as np
 
 from edge_agent.core.camera_state import CameraTracker, Judgement
 from edge_agent.core.codes import CardRating, CodeReader
+from edge_agent.core.confirmation import Box, find_confirmed
 from edge_agent.core.desk_zones import Zone
 from edge_agent.core.presence import PresenceTracker
 from edge_agent.core.statements import Statement
@@ -108,6 +109,27 @@ class DeskPipeline:
             and not any(self._may_have_citizen(desk) for desk in self._desks)
         )
         return Demand.KEY_FRAMES if is_quiet else Demand.ALL_FRAMES
+
+    # --- a second opinion ------------------------------------------------------------------------
+
+    @property
+    def wants_look(self) -> bool:
+        """Somebody is there, in a stay of which the confirmer was shown no picture yet."""
+        return self.is_camera_good and any(p.wants_look for p in self._presence.values())
+
+    def note_look(self) -> None:
+        """The confirmer is shown the picture just observed."""
+        for presence in self._presence.values():
+            presence.note_look()
+
+    def confirm(self, boxes: Iterable[Box], at: datetime) -> None:
+        """Where it saw somebody in the picture of that time; said with the next picture."""
+        confirmed = find_confirmed({z for zones in self._desks.values() for z in zones}, boxes)
+        for desk, zones in self._desks.items():
+            for zone in confirmed.intersection(zones):
+                self._presence[desk].confirm(zone.name, at)
+
+    # --- what others ask -------------------------------------------------------------------------
 
     @property
     def is_camera_good(self) -> bool:

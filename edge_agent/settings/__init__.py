@@ -7,6 +7,7 @@ Relative paths in the file are read from the file's own folder.
 from edge_agent.settings.loading import SettingsError, load_settings
 from edge_agent.settings.sections import (
     CameraSettings,
+    ConfirmerSettings,
     DeskSettings,
     EdgeSettings,
     EvidenceSettings,
@@ -14,6 +15,7 @@ from edge_agent.settings.sections import (
 
 __all__ = [
     "CameraSettings",
+    "ConfirmerSettings",
     "DeskSettings",
     "EdgeSettings",
     "EvidenceSettings",

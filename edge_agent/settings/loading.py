@@ -58,6 +58,9 @@ def _from_folder(settings: EdgeSettings, folder: Path) -> EdgeSettings:
     if (detector := settings.evidence.face_detector) is not None:
         evidence = settings.evidence.model_copy(update={"face_detector": folder / detector})
         update["evidence"] = evidence
+    if (model := settings.confirmer.model) is not None:
+        confirmer = settings.confirmer.model_copy(update={"model": folder / model})
+        update["confirmer"] = confirmer
     return settings.model_copy(update=update)
 
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -182,6 +182,48 @@ class EvidenceSettings(Section):
     )
 
 
+class ConfirmerSettings(Section):
+    """A second opinion on presence, once for each stay: makes it surer, and decides nothing."""
+
+    layout: Literal["none", "face", "yolox", "nanodet", "ssd"] = Field(
+        default="none",
+        description="What looks: nothing, OpenCV's finder of frontal faces, or an ONNX person "
+        "detector as YOLOX, NanoDet-Plus or pytorch-ssd export it.",
+    )
+    model: Path | None = Field(default=None, description="The ONNX file, if the layout has one.")
+    sha256: str | None = Field(
+        default=None,
+        pattern="^[0-9a-f]{64}$",
+        description="The file's SHA-256; another file is not read.",
+    )
+    input_size: int | None = Field(
+        default=None,
+        ge=32,
+        le=2048,
+        description="Side of the model's square input in pixels; empty: 416, for ssd 300.",
+    )
+    person_class: int | None = Field(
+        default=None,
+        ge=0,
+        le=1000,
+        description="The class that means a person; empty: 0 (COCO), for ssd 15 (VOC).",
+    )
+    budget_ms: float = Field(
+        default=1000,
+        gt=0,
+        description="The time of a look; a model that takes longer is switched off.",
+    )
+
+    @model_validator(mode="after")
+    def _model_with_its_hash(self) -> "ConfirmerSettings":
+        has_model = self.layout not in ("none", "face")
+        if has_model != (self.model is not None) or has_model != (self.sha256 is not None):
+            raise ValueError(
+                "`model` and `sha256` belong to yolox, nanodet and ssd, and only there"
+            )
+        return self
+
+
 class EdgeSettings(BaseSettings):
     """The edge agent's settings."""
 
@@ -199,6 +241,9 @@ class EdgeSettings(BaseSettings):
     delivery: DeliverySettings = Field(default_factory=DeliverySettings, description="Sending.")
     evidence: EvidenceSettings = Field(
         default_factory=EvidenceSettings, description="Recordings, and clips of them."
+    )
+    confirmer: ConfirmerSettings = Field(
+        default_factory=ConfirmerSettings, description="A second opinion on presence."
     )
 
     @field_validator("cameras")

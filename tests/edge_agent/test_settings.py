@@ -43,6 +43,13 @@ def test_evidence_has_its_masks_and_its_detector(tmp_path: Path) -> None:
     assert settings.evidence.face_detector == tmp_path / "faces.xml"
 
 
+def test_a_second_opinions_model_is_named_with_its_hash(tmp_path: Path) -> None:
+    model = f"confirmer: {{layout: yolox, model: tiny.onnx, sha256: {'0a' * 32}}}\n"
+    settings = load_settings(write(tmp_path, GOOD + model))
+    assert settings.confirmer.model == tmp_path / "tiny.onnx"
+    assert load_settings(write(tmp_path, GOOD)).confirmer.layout == "none"
+
+
 def test_the_environment_goes_before_the_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -74,6 +81,9 @@ def test_what_is_no_file_stays_as_it_is(tmp_path: Path, source: str) -> None:
         ("empty: 0-5", "masks: [[[0, 0], [1, 0]]]", "edge.yaml:7: cameras.0.masks: "),
         ("empty: 0-5", "masks: [[[0, 0], [1, 0], [2, 1]]]", "each from 0 to 1"),
         ("directory: data", "evidence: {max_mb: 0}", "edge.yaml:1: evidence.max_mb: "),
+        ("directory: data", "confirmer: {layout: mtcnn}", "edge.yaml:1: confirmer.layout: "),
+        ("directory: data", "confirmer: {layout: ssd}", "`model` and `sha256` belong to"),
+        ("directory: data", "confirmer: {layout: face, model: a.onnx}", "belong to yolox"),
         ("directory: data", "directory: [", "edge.yaml: line "),
         ("directory: data", "- directory", "edge.yaml: "),
         ("name: room", "name: room\n  - name: hall", "edge.yaml:5: cameras.0.source: "),

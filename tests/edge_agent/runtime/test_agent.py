@@ -234,9 +234,10 @@ def test_the_doctor_says_what_is_wrong_and_how_to_mend_it(
     tmp_path: Path, broker: Mosquitto
 ) -> None:
     agent = EdgeAgent(tmp_path / "box", broker.port, [SCENE])
-    ended = run_once(agent.settings, "doctor")
+    ended = run_once(agent.settings, "doctor", EDGE_CONFIRMER__LAYOUT="face")
     assert ended.returncode == 1
     assert "ok    broker: " in ended.stdout
+    assert "ok    confirmer: face: a look takes " in ended.stdout
     assert "ok    camera room: gives pictures of 640 by 360" in ended.stdout
     assert "FAIL  server: " in ended.stdout
     assert "-> check cable" in ended.stdout
@@ -244,9 +245,13 @@ def test_the_doctor_says_what_is_wrong_and_how_to_mend_it(
 
 def test_the_doctor_on_an_unpaired_box(tmp_path: Path) -> None:
     agent = EdgeAgent(tmp_path / "box", None)
-    ended = run_once(agent.settings, "doctor")
+    model = {"LAYOUT": "yolox", "MODEL": "missing.onnx", "SHA256": "0" * 64}
+    confirmer = {f"EDGE_CONFIRMER__{name}": value for name, value in model.items()}
+    ended = run_once(agent.settings, "doctor", **confirmer)
     assert ended.returncode == 1
-    assert "run: edge-agent enrol --server URL --code CODE" in ended.stdout
+    assert "FAIL  confirmer: yolox: " in ended.stdout
+    assert "missing.onnx: No such file" in ended.stdout
+    assert "run: edge-agent enrol --server URL" in ended.stdout
     assert "add one under cameras:" in ended.stdout
 
 
