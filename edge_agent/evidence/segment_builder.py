@@ -35,6 +35,7 @@ class SegmentBuilder:
     def __init__(self, stream: StreamFormat, length: timedelta = SEGMENT) -> None:
         self._stream = stream
         self._length = length
+        self._largest_step = LARGEST_STEP.total_seconds() / stream.time_base  # of `dts`
         self._packets: list[Packet] = []
         self._bytes = 0
         self._cut_after: datetime | None = None
@@ -97,5 +98,4 @@ class SegmentBuilder:
         last = self._packets[-1]
         arrived = packet.captured_at - last.captured_at
         units = packet.dts - last.dts
-        step = timedelta(seconds=float(units * self._stream.time_base))
-        return not timedelta(0) <= arrived <= LARGEST_STEP or abs(step) > LARGEST_STEP
+        return not timedelta(0) <= arrived <= LARGEST_STEP or abs(units) > self._largest_step

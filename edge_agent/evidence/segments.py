@@ -52,7 +52,7 @@ def _times(raw: RawSegment) -> list[tuple[int, int, int]]:
 
     Without its last picture's duration a file would end before that picture.
     """
-    units = raw.stream.time_base * CLOCK
+    units = float(raw.stream.time_base * CLOCK)
     origin = raw.packets[0].pts
     decoded: list[int] = []
     for packet in raw.packets:
@@ -72,14 +72,17 @@ def _check(mp4: bytes, raw: RawSegment) -> None:
         track = container.streams.video[0]
         decoder = track.codec_context
         decoder.thread_count = 1  # several would want several pictures before they give one
-        packets = [packet for packet in container.demux(track) if packet.size]
-        if len(packets) != len(raw.packets):
-            raise SegmentError(f"{len(packets)} of {len(raw.packets)} pictures can be read back")
-        if not packets[0].is_keyframe:
+        index = track.index_entries
+        if len(index) != len(raw.packets):
+            raise SegmentError(f"{len(index)} of {len(raw.packets)} pictures can be read back")
+        opening, closing = index[0], index[-1]
+        if not opening.is_keyframe:
             raise SegmentError("does not begin with a key frame")
-        lasts_s = float(((packets[-1].dts or 0) - (packets[0].dts or 0)) * packets[0].time_base)
+        if closing.pos + closing.size > len(mp4):
+            raise SegmentError("its last picture is cut off")
+        lasts_s = float((closing.timestamp - opening.timestamp) * (track.time_base or 0))
         first, last = raw.packets[0].dts, raw.packets[-1].dts
         if abs(lasts_s - float((last - first) * raw.stream.time_base)) > DURATION_TOLERANCE_S:
             raise SegmentError(f"lasts {lasts_s:.1f} s, not as long as its packets say")
-        if not (decoder.decode(packets[0]) or decoder.decode(None)):
+        if not (decoder.decode(next(container.demux(track))) or decoder.decode(None)):
             raise SegmentError("its key frame can't be decoded")
