@@ -2,6 +2,7 @@
 
 import math
 import re
+import threading
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
@@ -81,11 +82,24 @@ class StreamSource:
         times: StageTimes | None = None,
         sink: PacketSink | None = None,
     ) -> None:
+        self._is_all_wanted = threading.Event()
         self.demand = Demand.ALL_FRAMES
         self._url = url
         self._now = now
         self._times = times or StageTimes()
         self._tap = PacketTap(sink)
+
+    @property
+    def demand(self) -> Demand:
+        """Set by the consumer's thread; that more is wanted ends the reader's nap."""
+        return Demand.ALL_FRAMES if self._is_all_wanted.is_set() else Demand.KEY_FRAMES
+
+    @demand.setter
+    def demand(self, demand: Demand) -> None:
+        if demand is Demand.ALL_FRAMES:
+            self._is_all_wanted.set()
+        else:
+            self._is_all_wanted.clear()
 
     def frames(self) -> Iterator[Frame]:
         """At most `MAX_FPS` of the stream's pictures, each with the time at which it came."""
@@ -95,7 +109,9 @@ class StreamSource:
             is_all_keys, pace = stream.codec_context.codec.intra_only, _Pace()
             tick_s = float(stream.time_base or 0)
             packets = container.demux(stream)
-            for packet, at in Arrivals(packets, tick_s, self._now, lambda: decoder.is_skipping):
+            for packet, at in Arrivals(
+                packets, tick_s, self._now, decoder.spare_s, self._is_all_wanted.wait
+            ):
                 take(packet, at)
                 if is_all_keys and not pace.wants_one():
                     continue

@@ -22,6 +22,8 @@ from edge_agent.vision.stage_times import StageTimes
 MAX_KEY_GAP = timedelta(seconds=2.5)  # two, and a late one
 # Where every frame is a key frame, one a second is what `KEY_FRAMES` means.
 MIN_KEY_GAP = timedelta(seconds=0.7)
+KEY_LATE = timedelta(seconds=0.03)  # as late as they come through a network that is well
+WHEN_OVERDUE_S = 0.2
 MAX_SKIPPED = 300  # packets in memory, should a stream's times stand still
 MAX_PIXELS = 7680 * 4320  # a damaged header may claim gigabytes
 ONE_THREAD = 1  # more take longer for the same work, and every camera would have some
@@ -53,10 +55,13 @@ class StreamDecoder:
         self._key_gap: timedelta | None = None
         self._shown_at: datetime | None = None
 
-    @property
-    def is_skipping(self) -> bool:
-        """Whether only key frames are decoded at the moment."""
-        return not self._is_running
+    def spare_s(self, at: datetime) -> float:
+        """For how long after `at` nothing will be decoded: until the next key frame is due."""
+        if self._is_running or self._key_gap is None or self._last_key_at is None:
+            return 0.0
+        due = self._last_key_at + self._key_gap + KEY_LATE
+        # One that is overdue is not waited for packet by packet.
+        return max((due - at).total_seconds(), WHEN_OVERDUE_S)
 
     def decode(self, packet: VideoPacket, at: datetime, demand: Demand) -> list[VideoFrame]:
         """The pictures that this packet, of the time `at`, completes; none if it is damaged."""

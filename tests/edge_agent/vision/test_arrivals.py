@@ -41,11 +41,11 @@ class Network:
             yield make_packet(says_s)
 
 
-def arrive(network: Network, *, naps: bool) -> list[float]:
+def arrive(network: Network, spare_s: float = 0.4) -> list[float]:
     arrivals = Arrivals(
-        *(network.packets(), TICK_S, network.now, lambda: naps),
-        monotonic=lambda: network.passed_s,
+        *(network.packets(), TICK_S, network.now, lambda _at: spare_s),
         sleep=network.sleep,
+        monotonic=lambda: network.passed_s,
     )
     return [(at - START).total_seconds() for _, at in arrivals]
 
@@ -53,20 +53,26 @@ def arrive(network: Network, *, naps: bool) -> list[float]:
 SENT_S = [0.1 + SENT_EVERY_S * number for number in range(40)]
 
 
-@pytest.mark.parametrize("naps", [False, True])
-def test_packets_bear_the_time_at_which_they_came_though_we_slept(naps: bool) -> None:
+@pytest.mark.parametrize(
+    ("spare_s", "naps"),
+    [(0.0, 0), (0.05, 0), (0.4, 5), (1.0, 2), (60.0, 2)],
+    ids=["none", "too little", "some", "a second", "no more than a second"],
+)
+def test_packets_bear_the_time_at_which_they_came_though_we_slept(
+    spare_s: float, naps: int
+) -> None:
     network = Network(SENT_S)
-    assert arrive(network, naps=naps) == pytest.approx(SENT_S, abs=TICK_S)
-    assert network.naps == (5 if naps else 0)
+    assert arrive(network, spare_s) == pytest.approx(SENT_S, abs=TICK_S)
+    assert network.naps == naps
 
 
 @pytest.mark.parametrize("says_s", [None, -5.0, 5000.0], ids=["no time", "back", "ahead"])
 def test_a_camera_whose_clock_jumps_is_a_second_out_at_most(says_s: float | None) -> None:
     says = [sent_s if number < 20 else says_s for number, sent_s in enumerate(SENT_S)]
-    came = arrive(Network(SENT_S, says), naps=True)
+    came = arrive(Network(SENT_S, says))
     assert came == pytest.approx(SENT_S, abs=LONGEST_WAIT.total_seconds())
 
 
 def test_an_empty_packet_is_the_end() -> None:
     packets: Iterator[Any] = iter([make_packet(0.0), av.Packet(0), make_packet(1.0)])
-    assert len(list(Arrivals(packets, TICK_S, lambda: START, lambda: False))) == 1
+    assert len(list(Arrivals(packets, TICK_S, lambda: START, lambda _at: 0.0))) == 1

@@ -12,7 +12,7 @@ from av.video.stream import VideoStream
 
 from edge_agent.vision.frames import Demand, Frame
 from edge_agent.vision.stage_times import StageTimes
-from edge_agent.vision.stream_decoder import MAX_SKIPPED, StreamDecoder
+from edge_agent.vision.stream_decoder import KEY_LATE, MAX_SKIPPED, WHEN_OVERDUE_S, StreamDecoder
 from edge_agent.vision.video_file import VideoFile
 
 START = datetime(2030, 1, 1, tzinfo=UTC)
@@ -166,6 +166,25 @@ def test_a_camera_that_spreads_its_key_frames_is_followed_within_two_seconds(
     assert [at_s for at_s in times if 5.8 <= at_s < 8] == [n / 10 for n in range(58, 80)]
     assert times[-1] == 9.0
     assert 8.5 in times, "the distance of the last two is not dense yet"
+
+
+def test_nothing_is_needed_until_the_next_key_frame_is_due(one_a_second: Path) -> None:
+    spare: dict[float, float] = {}
+    with av.open(str(one_a_second)) as container:
+        stream = container.streams.video[0]
+        decoder = StreamDecoder(stream, StageTimes())
+        for packet in container.demux(stream):
+            if packet.size:
+                at_s = round(float(packet.pts * packet.time_base), 3)
+                at = START + timedelta(seconds=at_s)
+                decoder.decode(packet, at, keys_only(at_s))
+                spare[at_s] = decoder.spare_s(at)
+    assert all(spare[n / 10] == 0 for n in range(10)), "all are decoded at first"
+    late_s = KEY_LATE.total_seconds()
+    assert spare[1.0] == pytest.approx(1 + late_s)
+    assert spare[4.3] == pytest.approx(0.7 + late_s)
+    overdue = START + timedelta(seconds=20)
+    assert decoder.spare_s(overdue) == WHEN_OVERDUE_S
 
 
 def test_a_stream_whose_clock_stands_still_does_not_fill_the_memory(record: Recording) -> None:
