@@ -124,9 +124,12 @@ class _Footage:
 def _decode(piece: Piece, span: Span) -> Iterator[TimedPicture]:
     """Pictures from the last key frame at or before the span's begin to its end."""
     try:
-        with av.open(io.BytesIO(piece.mp4), "r") as container:
-            first_s = _key_frame_at_or_before(container, (span.begin - piece.begin).total_seconds())
+        with av.open(io.BytesIO(piece.mp4), "r", metadata_errors="ignore") as container:
+            if not container.streams.video:
+                return
             track = container.streams.video[0]
+            wanted_s = (span.begin - piece.begin).total_seconds()
+            first_s = _key_frame_at_or_before(container, track, wanted_s)
             container.seek(0)
             for packet in container.demux(track):
                 if packet.pts is not None and packet.pts * packet.time_base < first_s:
@@ -140,9 +143,11 @@ def _decode(piece: Piece, span: Span) -> Iterator[TimedPicture]:
         return  # what could be read was given
 
 
-def _key_frame_at_or_before(container: InputContainer, wanted_s: float) -> float:
+def _key_frame_at_or_before(
+    container: InputContainer, track: VideoStream, wanted_s: float
+) -> float:
     first_s = 0.0
-    for packet in container.demux(container.streams.video[0]):
+    for packet in container.demux(track):
         if packet.is_keyframe and packet.pts is not None:
             at_s = float(packet.pts * packet.time_base)
             if at_s <= wanted_s:
@@ -158,8 +163,8 @@ def _frames_of(packet: "av.Packet[VideoStream]") -> list[VideoFrame]:
 
 
 def _to_image(frame: VideoFrame) -> Picture:
-    width = min(frame.width, _MAX_WIDTH) // 2 * 2
-    height = round(frame.height * width / frame.width) // 2 * 2
+    width = max(2, min(frame.width, _MAX_WIDTH) // 2 * 2)
+    height = max(2, round(frame.height * width / frame.width) // 2 * 2)
     smaller = frame.reformat(width=width, height=height, format="bgr24")
     return np.asarray(smaller.to_ndarray(), dtype=np.uint8)
 

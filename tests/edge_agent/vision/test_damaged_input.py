@@ -4,8 +4,7 @@ What is tried is the same on every run: films of each kind, cut off, with bits t
 taken out, put in or filled with nothing. Any of them may hold pictures; else `SourceError` says so.
 """
 
-import random
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -20,6 +19,7 @@ from edge_agent.vision import scene
 from edge_agent.vision.frames import FrameSource, SourceError, to_working_picture
 from edge_agent.vision.sources import StreamSource
 from edge_agent.vision.video_file import VideoFile
+from tests.edge_agent.damage import damage
 from tests.edge_agent.vision.ring import Ring
 
 START = datetime(2030, 1, 1, tzinfo=UTC)
@@ -56,57 +56,6 @@ def record(path: Path, container_name: str, codec: str) -> bytes:
             container.mux(stream.encode(picture.reformat(WIDTH, HEIGHT)))
         container.mux(stream.encode(None))
     return path.read_bytes()
-
-
-def cut(film: bytearray, dice: random.Random) -> None:
-    del film[dice.randrange(len(film)) :]
-
-
-def turn_bits(film: bytearray, dice: random.Random) -> None:
-    for _ in range(dice.choice((1, 10, 300))):
-        film[dice.randrange(len(film))] ^= 1 << dice.randrange(8)
-
-
-def turn_bits_of_the_header(film: bytearray, dice: random.Random) -> None:
-    for _ in range(dice.choice((1, 5, 30))):
-        film[dice.randrange(min(len(film), 1500))] ^= 1 << dice.randrange(8)
-
-
-def take_out(film: bytearray, dice: random.Random) -> None:
-    begin = dice.randrange(len(film))
-    del film[begin : begin + dice.choice((1, 188, 5000))]
-
-
-def put_in(film: bytearray, dice: random.Random) -> None:
-    begin, source = dice.randrange(len(film)), dice.randrange(len(film))
-    film[begin:begin] = film[source : source + dice.choice((1, 188, 5000))]
-
-
-def fill_with_nothing(film: bytearray, dice: random.Random) -> None:
-    begin = dice.randrange(len(film))
-    end = min(len(film), begin + dice.choice((4, 188, 5000)))
-    film[begin:end] = bytes([dice.choice((0, 255))]) * (end - begin)
-
-
-DAMAGES: tuple[Callable[[bytearray, random.Random], None], ...] = (
-    cut,
-    turn_bits,
-    turn_bits_of_the_header,
-    take_out,
-    put_in,
-    fill_with_nothing,
-)
-
-
-def damage(film: bytes, seed: str, count: int) -> Iterator[bytes]:
-    """The film in so many states, each kind of damage in turn, the later ones damaged twice."""
-    for number in range(count):
-        dice = random.Random(f"{seed}{number}")  # noqa: S311 - no secret
-        damaged = bytearray(film)
-        DAMAGES[number % len(DAMAGES)](damaged, dice)
-        if number > count // 2 and damaged:
-            dice.choice(DAMAGES)(damaged, dice)
-        yield bytes(damaged)
 
 
 def look_at(source: FrameSource) -> int:
