@@ -15,6 +15,7 @@ from central_server.services.context import ServerContext
 from central_server.services.targets import Words, send_to_all, target_name
 from central_server.storage import notifications, server_log
 from central_server.storage.notifications import Claimed
+from event_protocol.names import floor_to_quarter
 from web.pages import LANGUAGES, translate
 
 SEND_TIMEOUT_S = 20.0
@@ -36,10 +37,8 @@ def run_due(context: ServerContext, send_timeout_s: float = SEND_TIMEOUT_S) -> i
     escalate_after = timedelta(minutes=notify.escalate_after_minutes)
     with context.database.transaction() as db:
         notifications.add_missing(db, max(1, len(notify.targets)), context.now(), escalate_after)
-        waiting = notifications.count_waiting(db)
     if not notify.targets:
-        if waiting:
-            _warn_nobody_is_told()
+        _warn_nobody_is_told()
         return 0
     tried = 0
     while tried < _AT_ONE_RUN and _send_next(context, send_timeout_s):
@@ -88,6 +87,7 @@ def _record(
     context: ServerContext, claimed: Claimed, took: frozenset[str], failed: frozenset[str]
 ) -> None:
     now = context.now()
+    told_at = floor_to_quarter(now)  # seconds after a complaint: exactly, it would be its time
     if failed:
         _log.warning("notification failed", escalation=claimed.level, targets=sorted(failed))
     with context.database.transaction() as db:
@@ -96,12 +96,12 @@ def _record(
             claimed.notification_id,
             delivered=claimed.delivered | took,
             error="not reached: " + ", ".join(sorted(failed)) if failed else None,
-            sent_at=None if failed else now,
-            due_at=now + retry_after(claimed.attempts),
+            sent_at=None if failed else told_at,
+            due_at=now + retry_after(claimed.attempts) if failed else told_at,
         )
         if took and not claimed.delivered:
             entry = Notified(flag_id=UUID(claimed.flag_id), level=claimed.level)
-            server_log.append(db, entry, at=now)
+            server_log.append(db, entry, at=told_at)
 
 
 def _category(claimed: Claimed, language: str) -> str:
@@ -112,5 +112,7 @@ def _category(claimed: Claimed, language: str) -> str:
 
 @cache
 def _warn_nobody_is_told() -> None:
-    """Once for each process: the flag's page says it all the time."""
-    _log.warning("a grave flag is open and notify.targets is empty: nobody is told")
+    """Once for each process and not when a flag is raised: a line has its exact time, and a
+    complaint must have none. The flag's page says it all the time.
+    """
+    _log.warning("notify.targets is empty: nobody is told of grave flags")

@@ -13,7 +13,9 @@ from central_server.storage.tables import (
     NotificationRow,
     UnitRow,
 )
+from event_protocol.names import floor_to_quarter
 
+_QUARTER = timedelta(minutes=15)
 _OPEN = "open"  # taken or dismissed: somebody knows; withdrawn: nothing is left to know
 
 
@@ -38,8 +40,14 @@ def _insert(db: Session) -> sqlite.Insert | postgresql.Insert:
 
 
 def add_missing(db: Session, levels: int, now: datetime, escalate_after: timedelta) -> None:
-    """Each open critical flag gets a row for each level; the clock of all levels starts now."""
+    """Each open critical flag gets a row for each level; the clock of all levels starts now.
+
+    Due by the quarter of an hour, the first level at once: the exact time of a complaint's flag
+    beside a camera's picture would name the citizen.
+    """
     for level in range(levels):
+        escalated_at = now + level * escalate_after
+        due_at = floor_to_quarter(now) if level == 0 else _next_quarter(escalated_at)
         known = select(NotificationRow.flag_id).where(NotificationRow.level == level)
         grave = select(FlagRow.flag_id).where(
             FlagRow.severity == Severity.CRITICAL.value,
@@ -50,7 +58,7 @@ def add_missing(db: Session, levels: int, now: datetime, escalate_after: timedel
             {
                 "flag_id": flag_id,
                 "level": level,
-                "due_at": now + level * escalate_after,
+                "due_at": due_at,
                 "attempts": 0,
                 "delivered": [],
             }
@@ -58,6 +66,11 @@ def add_missing(db: Session, levels: int, now: datetime, escalate_after: timedel
         ]
         if rows:  # another worker may add the same at the same time
             db.connection().execute(_insert(db).on_conflict_do_nothing(), rows)
+
+
+def _next_quarter(at: datetime) -> datetime:
+    begun = floor_to_quarter(at)
+    return begun if begun == at else begun + _QUARTER
 
 
 def claim_due(db: Session, levels: int, now: datetime, lease: timedelta) -> Claimed | None:
@@ -127,13 +140,3 @@ def acknowledge(db: Session, flag_id: str, by: str, at: datetime) -> None:
         )
         .values(acknowledged_by=by, acknowledged_at=at)
     )
-
-
-def count_waiting(db: Session) -> int:
-    """Flags of which nobody has been told, acknowledged ones not counted."""
-    query = select(NotificationRow.notification_id).where(
-        NotificationRow.level == 0,
-        col(NotificationRow.sent_at).is_(None),
-        col(NotificationRow.acknowledged_at).is_(None),
-    )
-    return len(db.exec(query).all())

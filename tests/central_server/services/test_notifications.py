@@ -24,6 +24,7 @@ from central_server.storage import notifications as notification_store
 from central_server.storage import schema, server_log
 from central_server.storage.tables import FlagRow, NotificationRow
 from central_server.storage.unit_of_work import Database
+from event_protocol.names import floor_to_quarter
 from tests.central_server.factories import START, Clock, make_context, register_device
 from tests.processes.message_receivers import MailBox, Webhook
 
@@ -250,6 +251,19 @@ def test_a_claim_whose_worker_died_is_due_again(
     assert run_due(server) == 1
 
 
+def test_no_time_of_it_is_more_exact_than_a_quarter(
+    context: ServerContext, clock: Clock, webhook: Webhook
+) -> None:
+    clock.advance(437)
+    raise_flag(context)
+    assert run_due(telling(context, (webhook.address,), (webhook.address,))) == 1
+    with context.database.reading() as db:
+        (told,) = [e for e in server_log.read_after(db, 0) if isinstance(e.entry, Notified)]
+    times = [told.time, *(row.due_at for row in rows(context)), rows(context)[0].sent_at]
+    assert [time for time in times if time != floor_to_quarter(time)] == []
+    assert rows(context)[1].due_at - clock() > timedelta(minutes=30), "never sooner than said"
+
+
 def test_without_targets_nobody_is_told_and_the_log_says_so_once(
     context: ServerContext, webhook: Webhook
 ) -> None:
@@ -258,7 +272,7 @@ def test_without_targets_nobody_is_told_and_the_log_says_so_once(
     with structlog.testing.capture_logs() as logs:
         assert [run_due(context), run_due(context)] == [0, 0]
     assert [entry["event"] for entry in logs] == [
-        "a grave flag is open and notify.targets is empty: nobody is told"
+        "notify.targets is empty: nobody is told of grave flags"
     ]
     assert rows(context)[0].sent_at is None
     assert run_due(telling(context, (webhook.address,))) == 1, "told once somebody can be"
