@@ -20,13 +20,13 @@ AWAITED_S = 0.002
 class Arrivals:
     """Iterates over packets as they come; `spare_s` says for how long after a time none is needed.
 
-    `tick_s` is the unit of the packets' times.
+    `tick_s` is the unit of the packets' times; `None`: they tell none, and each is awaited.
     """
 
     def __init__(
         self,
         packets: Iterator[VideoPacket],
-        tick_s: float,
+        tick_s: float | None,
         now: Callable[[], datetime],
         spare_s: Callable[[datetime], float],
         sleep: Callable[[float], object] = time.sleep,
@@ -49,13 +49,14 @@ class Arrivals:
             was_awaited = self._monotonic() - began > AWAITED_S
             at = self._arrived_at(packet, was_awaited=was_awaited)
             yield packet, at
-            if was_awaited and (spare_s := self._spare_s(at)) >= SHORTEST_NAP_S:
+            spare_s = 0.0 if self._tick_s is None else self._spare_s(at)
+            if was_awaited and spare_s >= SHORTEST_NAP_S:
                 self._sleep(min(spare_s, LONGEST_NAP_S))
 
     def _arrived_at(self, packet: VideoPacket, *, was_awaited: bool) -> datetime:
         """One that we found waiting came as much after the last awaited one as the stream says."""
         now = self._now()
-        if packet.dts is None:
+        if packet.dts is None or self._tick_s is None:
             return now
         sent_s = packet.dts * self._tick_s
         if was_awaited or self._anchor is None:

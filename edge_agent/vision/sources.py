@@ -5,7 +5,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
 
@@ -30,6 +30,8 @@ MAX_FPS = {Demand.KEY_FRAMES: 1.0, Demand.ALL_FRAMES: 10.0}
 # Over TCP, whole pictures or none. FFmpeg would look at a stream for 3 s before the first picture,
 # and those that came meanwhile would all bear the time at which it has finished.
 RTSP_OPTIONS = {"rtsp_transport": "tcp", "analyzeduration": "100000"}
+# FFmpeg takes 25 pictures a second for granted, of which these formats say nothing.
+TIMELESS_FORMATS = {"mpjpeg"}
 NETWORK_TIMEOUT_S = (10.0, 5.0)  # opening, reading; the camera's own watchdog stands behind it
 
 
@@ -103,11 +105,14 @@ class StreamSource:
 
     def frames(self) -> Iterator[Frame]:
         """At most `MAX_FPS` of the stream's pictures, each with the time at which it came."""
-        with self._open() as (container, stream), self._tap.open(stream) as take:
+        with ExitStack() as opened:
+            container, stream = opened.enter_context(self._open())
+            tells_time = container.format.name not in TIMELESS_FORMATS
+            take = opened.enter_context(self._tap.open(stream, tells_time=tells_time))
             decoder = StreamDecoder(stream, self._times)
             # Pictures that stand alone need not be decoded only to be passed over.
             is_all_keys, pace = stream.codec_context.codec.intra_only, _Pace()
-            tick_s = float(stream.time_base or 0)
+            tick_s = float(stream.time_base or 0) if tells_time else None
             packets = container.demux(stream)
             for packet, at in Arrivals(
                 packets, tick_s, self._now, decoder.spare_s, self._is_all_wanted.wait
@@ -125,7 +130,10 @@ class StreamSource:
         name = without_password(self._url)
         options = RTSP_OPTIONS if self._url.lower().startswith("rtsp") else {}
         try:
-            with av.open(self._url, options=options, timeout=NETWORK_TIMEOUT_S) as container:
+            # Names in other encodings than UTF-8 are none of our business.
+            with av.open(
+                self._url, options=options, timeout=NETWORK_TIMEOUT_S, metadata_errors="ignore"
+            ) as container:
                 stream = find_video(container)
                 if stream is None:
                     raise SourceError(f"{name}: holds no video")

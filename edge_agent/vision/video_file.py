@@ -88,7 +88,8 @@ class VideoFile:
         if self._path.stat().st_size == 0:
             raise SourceError(f"{self._path}: the file is empty (0 bytes)")
         try:
-            container = av.open(str(self._path))
+            # Names in other encodings than UTF-8 are none of our business.
+            container = av.open(str(self._path), metadata_errors="ignore")
         except (av.FFmpegError, OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or error
             raise SourceError(

@@ -41,9 +41,9 @@ class Network:
             yield make_packet(says_s)
 
 
-def arrive(network: Network, spare_s: float = 0.4) -> list[float]:
+def arrive(network: Network, spare_s: float = 0.4, tick_s: float | None = TICK_S) -> list[float]:
     arrivals = Arrivals(
-        *(network.packets(), TICK_S, network.now, lambda _at: spare_s),
+        *(network.packets(), tick_s, network.now, lambda _at: spare_s),
         sleep=network.sleep,
         monotonic=lambda: network.passed_s,
     )
@@ -76,3 +76,9 @@ def test_a_camera_whose_clock_jumps_is_a_second_out_at_most(says_s: float | None
 def test_an_empty_packet_is_the_end() -> None:
     packets: Iterator[Any] = iter([make_packet(0.0), av.Packet(0), make_packet(1.0)])
     assert len(list(Arrivals(packets, TICK_S, lambda: START, lambda _at: 0.0))) == 1
+
+
+def test_of_a_stream_that_tells_no_time_each_packet_is_awaited() -> None:
+    network = Network(SENT_S, [None if n % 2 else 7.0 for n in range(len(SENT_S))])
+    assert arrive(network, tick_s=None) == pytest.approx(SENT_S)
+    assert network.naps == 0
