@@ -19,8 +19,8 @@ import pytest
 
 from event_protocol.names import DeskId
 from event_protocol.tokens import RatingToken, make_token
-from tests.end_to_end.province import DESK, UNIT, Province
-from tests.processes.edge_agent import EdgeAgent
+from tests.end_to_end.province import UNIT, Province
+from tests.processes.edge_agent import DESK, EdgeAgent
 from tests.processes.ports import free_port
 
 pytestmark = pytest.mark.processes

@@ -4,8 +4,11 @@ import pytest
 from fastapi import FastAPI
 from playwright.sync_api import Page
 
-from central_server.domain.permissions import Role
+from central_server.domain.permissions import Role, UnitId, UserId, Viewer
+from central_server.domain.second_factors import Stage
 from central_server.http.dependencies import COOKIE
+from central_server.services import logins
+from central_server.services.context import ServerContext
 from tests.central_server.http.internal.conftest import OpenBrowser
 from tests.central_server.http.served import serve
 from tests.factories import make_id
@@ -28,7 +31,7 @@ PAGES = {
     Role.ADMINISTRATOR: ("/devices", "/devices/device-commune-a"),
     Role.SUPERVISOR: ("/scorecards", "/flags"),
     Role.AUDITOR: ("/audit",),
-    Role.OPERATOR: ("/hotline",),
+    Role.OPERATOR: ("/hotline", "/account", "/account/second-factor"),
 }
 NARROWEST = 320  # WCAG 1.4.10: a page of 1280 px at 400 %
 
@@ -43,7 +46,9 @@ def _overflow(page: Page) -> int:
     return int(page.evaluate(f"{root}.scrollWidth - {root}.clientWidth"))
 
 
-def test_no_page_has_a_grave_fault(app: FastAPI, browser: OpenBrowser) -> None:
+def test_no_page_has_a_grave_fault(
+    app: FastAPI, browser: OpenBrowser, context: ServerContext
+) -> None:
     faults, overflows = [], {}
     with serve(app) as address, open_page() as page:
         for role, paths in PAGES.items():
@@ -61,6 +66,13 @@ def test_no_page_has_a_grave_fault(app: FastAPI, browser: OpenBrowser) -> None:
         page.goto(f"{address}/login?lang=en")
         assert page.locator("html").get_attribute("lang") == "en"
         faults += grave_faults(page)
+        operator = Viewer(UserId("operator-district"), Role.OPERATOR, UnitId("district"))
+        for stage in (Stage.CODE, Stage.ENROLMENT):
+            cookie = logins.open_login(context, operator, stage=stage).token
+            page.context.add_cookies([{"name": COOKIE, "value": cookie, "url": address}])
+            page.goto(f"{address}/login/second")
+            assert page.locator("input[name=code]").is_visible()
+            faults += grave_faults(page)
     assert faults == []
     assert not any(overflows.values()), overflows
 

@@ -38,7 +38,7 @@ def password_hash() -> str:
 
 @pytest.fixture
 def context(database: Database, tmp_path: Path, password_hash: str) -> ServerContext:
-    """As it is set by default: inspectors need a second factor, officers may have one."""
+    """Inspectors need a second factor, officers may have one."""
     with database.transaction() as db:
         add_province(db)
         for name, role in ((INSPECTOR, Role.INSPECTOR), (OFFICER, Role.UNIT_OFFICER)):
@@ -50,7 +50,8 @@ def context(database: Database, tmp_path: Path, password_hash: str) -> ServerCon
                 created_at=NOW,
             )
             db.add(row)
-    return make_context(database, tmp_path, Clock(NOW))
+    web = {"second_factor_roles": (Role.INSPECTOR,)}
+    return make_context(database, tmp_path, Clock(NOW), web=web)
 
 
 def advance(context: ServerContext, seconds: float = STEP_S) -> None:
@@ -69,7 +70,7 @@ def hidden(page: httpx.Response) -> dict[str, str]:
 
 def password_step(client: Browser, user: str = INSPECTOR, password: str = PASSWORD) -> str:
     answer = client.post("/login", {"user": user, "password": password, "next": "/flags?rule=x"})
-    return answer.headers.get("location", str(answer.status_code))
+    return str(answer.headers.get("location", answer.status_code))
 
 
 def type_code(client: Browser, code: str) -> httpx.Response:
