@@ -1,11 +1,12 @@
 """What the pages need from the rest of the agent; `runtime` provides it, tests may too."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
-from edge_agent.core.desk_zones import Zone
+from edge_agent.core.desk_zones import Point, Zone
 from edge_agent.core.feedback import GivenFeedback
 from event_protocol.events import CameraState, PresenceState
 from event_protocol.messages import DeskConfiguration
@@ -78,6 +79,7 @@ class CameraView:
     state: CameraState | None
     is_calibrated: bool
     problem: str | None = None
+    masks: tuple[tuple[Point, ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +120,10 @@ class Installation(Protocol):
 
     def save_zones(self, camera: str, desk: str, zones_text: str) -> None:
         """Replace a desk's zones (YAML or JSON text); raises `RefusedError`."""
+        ...
+
+    def save_masks(self, camera: str, masks: Sequence[object]) -> None:
+        """Replace the areas that no clip may show, lists of [x, y]; raises `RefusedError`."""
         ...
 
     def take_picture(self, camera: str) -> bytes | None:

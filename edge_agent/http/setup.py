@@ -1,9 +1,8 @@
-"""The installer's wizard: pair, camera, zones, empty desk, check; a page a step, each with a tick.
+"""The installer's wizard: pair, camera, zones, masks, empty desk, check; each with a tick.
 
-Works without a script; with one, zones are drawn on the picture and the last page renews itself.
+Works without a script; with one, areas are drawn on the picture and the last page renews itself.
 """
 
-import json
 from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated
@@ -12,16 +11,22 @@ from urllib.parse import quote
 from fastapi import APIRouter, Depends, Form, Request, Response
 from fastapi.responses import RedirectResponse
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import FormData, UploadFile
 
-from edge_agent.core.desk_zones import Zone
 from edge_agent.http.pages import language_of, page
-from edge_agent.http.parts import CameraView, Desks, DeskView, Installation, RefusedError
+from edge_agent.http.parts import Desks, Installation, RefusedError
+from edge_agent.http.setup_forms import (
+    choose,
+    mask_rows,
+    polygons_of,
+    text_of,
+    zone_rows,
+    zones_text,
+)
 from edge_agent.http.setup_login import SetupLogin
 from event_protocol.events import ZoneRole
 
-STEPS = ("pair", "camera", "zones", "calibrate", "check")
-EMPTY_ROWS = 2  # places for further zones in the form without script
+STEPS = ("pair", "camera", "zones", "masks", "calibrate", "check")
+OPTIONAL = {"masks"}  # the wizard does not send anybody there
 
 
 class LoginNeededError(Exception):
@@ -60,7 +65,7 @@ class SetupPages:
         if login is None:
             raise LoginNeededError
         if request.method == "POST":
-            token = _text(await request.form(), "token")
+            token = text_of(await request.form(), "token")
             if not self._login.is_own_form(request, login, token):
                 raise LoginNeededError
 
@@ -83,7 +88,7 @@ class SetupPages:
     async def pair(self, request: Request) -> Response:
         """Trades the code for this box's name."""
         form = await request.form()
-        server, code = _text(form, "server"), _text(form, "code")
+        server, code = text_of(form, "server"), text_of(form, "code")
         return await self._try(
             request, "pair", "camera", lambda: self._box.pair(server, code), server=server
         )
@@ -96,7 +101,7 @@ class SetupPages:
         """Adds or changes a camera."""
         form = await request.form()
         desks = tuple(str(value) for value in form.getlist("desk"))
-        name, source = _text(form, "name"), _text(form, "source")
+        name, source = text_of(form, "name"), text_of(form, "source")
         return await self._try(
             request, "camera", "camera", lambda: self._box.save_camera(name, source, desks)
         )
@@ -108,7 +113,7 @@ class SetupPages:
     async def save_zones(self, request: Request) -> Response:
         """Replaces one desk's zones."""
         form = await request.form()
-        camera, desk = _text(form, "camera"), _text(form, "desk")
+        camera, desk = text_of(form, "camera"), text_of(form, "desk")
         return await self._try(
             request,
             "zones",
@@ -117,13 +122,29 @@ class SetupPages:
             asked=(camera, desk),
         )
 
+    def show_masks(self, request: Request, camera: str = "") -> Response:
+        """The picture with the areas that no clip may show."""
+        return self._page(request, "masks", asked=(camera, ""))
+
+    async def save_masks(self, request: Request) -> Response:
+        """Replaces one camera's masks."""
+        form = await request.form()
+        camera = text_of(form, "camera")
+        return await self._try(
+            request,
+            "masks",
+            f"masks?camera={quote(camera)}&saved=1",
+            lambda: self._box.save_masks(camera, polygons_of(form)),
+            asked=(camera, ""),
+        )
+
     def show_calibrate(self, request: Request) -> Response:
         """Asks to leave the desk empty for a moment."""
         return self._page(request, "calibrate")
 
     async def calibrate(self, request: Request) -> Response:
         """Takes what the camera sees now as the empty desk."""
-        camera = _text(await request.form(), "camera")
+        camera = text_of(await request.form(), "camera")
         return await self._try(request, "calibrate", "check", lambda: self._box.calibrate(camera))
 
     def show_check(self, request: Request) -> Response:
@@ -159,7 +180,7 @@ class SetupPages:
 
     def _first_open_step(self) -> str:
         done = self._steps_done()
-        return next((step for step in STEPS if not done[step]), "check")
+        return next((step for step in STEPS if not done[step] and step not in OPTIONAL), "check")
 
     def _steps_done(self) -> dict[str, bool]:
         cameras = self._box.list_cameras()
@@ -167,6 +188,7 @@ class SetupPages:
             "pair": self._box.device is not None,
             "camera": bool(cameras) and all(camera.problem is None for camera in cameras),
             "zones": bool(cameras) and all(v.zones for camera in cameras for v in camera.desks),
+            "masks": any(camera.masks for camera in cameras),
             "calibrate": bool(cameras) and all(camera.is_calibrated for camera in cameras),
             "check": False,
         }
@@ -183,7 +205,7 @@ class SetupPages:
         checks: object = (),
     ) -> Response:
         cameras = self._box.list_cameras()
-        camera, view = _choose(cameras, *asked)
+        camera, view = choose(cameras, *asked)
         login = self._login.find(request) or ""
         return page(
             request,
@@ -200,7 +222,8 @@ class SetupPages:
             cameras=cameras,
             camera=camera,
             view=view,
-            rows=_rows(view),
+            rows=zone_rows(view),
+            masks=mask_rows(camera),
             roles=tuple(ZoneRole),
             desks=self._desks.list_desks(),
             next_camera=f"camera-{len(cameras) + 1}",
@@ -224,6 +247,8 @@ def make_setup_router(
     inside.post("/camera")(pages.save_camera)
     inside.get("/zones")(pages.show_zones)
     inside.post("/zones")(pages.save_zones)
+    inside.get("/masks")(pages.show_masks)
+    inside.post("/masks")(pages.save_masks)
     inside.get("/calibrate")(pages.show_calibrate)
     inside.post("/calibrate")(pages.calibrate)
     inside.get("/check")(pages.show_check)
@@ -236,59 +261,6 @@ def make_setup_router(
 def ask_for_login(request: Request, _error: Exception) -> Response:
     """Where a request without log-in ends."""
     return _go(request, "login")
-
-
-def zones_text(form: FormData) -> str:
-    """The form's rows as the text of a zones file; empty rows are left out.
-
-    A point is `x,y` in shares of the picture; what is no number stays as it is, to be named.
-    """
-    zones = {}
-    names, roles = form.getlist("zone"), form.getlist("role")
-    for name, role, points in zip(names, roles, form.getlist("points"), strict=False):
-        if not str(points).strip():
-            continue
-        zones[str(name).strip()] = {
-            "role": str(role),
-            "polygon": [[_number(part) for part in p.split(",")] for p in str(points).split()],
-        }
-    return json.dumps({"zones": zones})
-
-
-def _number(text: str) -> float | str:
-    try:
-        return float(text)
-    except ValueError:
-        return text
-
-
-def _rows(view: DeskView | None) -> list[tuple[str, str, str]]:
-    """Name, role and points of each zone, and some empty rows."""
-    zones = () if view is None else view.zones
-    rows = [(zone.name, str(zone.role), _points(zone)) for zone in zones]
-    used = {name for name, _, _ in rows}
-    fresh = [role for role in ZoneRole if role not in used][: EMPTY_ROWS if rows else None]
-    return rows + [(str(role), str(role), "") for role in fresh]
-
-
-def _points(zone: Zone) -> str:
-    return " ".join(f"{x:.4g},{y:.4g}" for x, y in zone.polygon)
-
-
-def _choose(
-    cameras: tuple[CameraView, ...], camera: str, desk: str
-) -> tuple[CameraView | None, DeskView | None]:
-    """What was asked for, else the first desk without zones, else the first."""
-    pairs = [(c, v) for c in cameras for v in c.desks]
-    for c, v in pairs:
-        if (c.name, v.desk) == (camera, desk):
-            return c, v
-    return next((pair for pair in pairs if not pair[1].zones), pairs[0] if pairs else (None, None))
-
-
-def _text(form: FormData, name: str) -> str:
-    value = form.get(name, "")
-    return "" if isinstance(value, UploadFile) else value.strip()
 
 
 def _go(request: Request, step: str) -> RedirectResponse:

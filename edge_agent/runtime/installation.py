@@ -1,11 +1,12 @@
 """What the wizard does to this box (`http.parts.Installation`)."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 import yaml
 from pydantic import ValidationError
 
-from edge_agent.core.desk_zones import ZonesError, parse_zones
+from edge_agent.core.desk_zones import ZonesError, parse_polygon, parse_zones
 from edge_agent.delivery.health import disk_free_mb
 from edge_agent.delivery.identity import IdentityError
 from edge_agent.http.parts import CameraView, Check, DeskView, RefusedError
@@ -93,6 +94,15 @@ class AgentInstallation:
         desks = tuple(drawn if view.desk == desk else view for view in settings.desks)
         self._keep(settings.model_copy(update={"desks": desks}))
 
+    def save_masks(self, camera: str, masks: Sequence[object]) -> None:
+        """Replace the areas that no clip of it may show; they hold for every clip from now on."""
+        settings = self._find(camera)
+        try:
+            drawn = tuple(parse_polygon(f"mask {n}", mask) for n, mask in enumerate(masks, 1))
+        except ZonesError as error:
+            raise RefusedError("masks_malformed", str(error)) from error
+        self._save(settings.model_copy(update={"masks": drawn}))
+
     def take_picture(self, camera: str) -> bytes | None:
         """The newest picture as JPEG."""
         worker = self._agent.workers.get(camera)
@@ -170,12 +180,19 @@ class AgentInstallation:
         raise RefusedError("no_camera", name)
 
     def _keep(self, camera: CameraSettings) -> None:
+        """Save the camera and start it anew."""
+        self._save(camera)
+        try:
+            self._agent.restart_camera(camera)
+        except AgentError as error:
+            raise RefusedError("not_started", str(error)) from error
+
+    def _save(self, camera: CameraSettings) -> None:
         try:
             save_camera(self._agent.folder, camera)
-            self._agent.restart_camera(camera)
         except OSError as error:
             raise RefusedError("not_saved", error.strerror or "") from error
-        except (AgentError, SettingsError) as error:
+        except SettingsError as error:
             raise RefusedError("not_started", str(error)) from error
 
 
@@ -195,4 +212,5 @@ def _view(camera: CameraSettings, worker: CameraWorker | None) -> CameraView:
         None if worker is None else worker.state,
         worker is not None and worker.is_calibrated,
         None if worker is None else worker.problem,
+        camera.masks,
     )

@@ -9,7 +9,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from edge_agent.core.desk_zones import MIN_POINTS, Point, Zone, parse_zones
+from edge_agent.core.desk_zones import Point, Zone, parse_polygon, parse_zones
 from event_protocol.names import CameraName, DeskName
 
 ENV_PREFIX = "EDGE_"
@@ -102,10 +102,7 @@ class CameraSettings(Section):
     @field_validator("masks")
     @classmethod
     def _within_the_picture(cls, masks: tuple[tuple[Point, ...], ...]) -> object:
-        for mask in masks:
-            if len(mask) < MIN_POINTS or not all(0 <= x <= 1 and 0 <= y <= 1 for x, y in mask):
-                raise ValueError(f"a mask has {MIN_POINTS} points or more, each from 0 to 1")
-        return masks
+        return tuple(parse_polygon(f"mask {n}", mask) for n, mask in enumerate(masks, 1))
 
     @field_validator("empty", mode="before")
     @classmethod

@@ -79,7 +79,7 @@ def test_what_is_no_file_stays_as_it_is(tmp_path: Path, source: str) -> None:
         ("[[0.1, 0.1], ", "[", "edge.yaml:9: cameras.0.desks.0: Value error, zone citizen: 2 "),
         ("0.9]", "1.9]", "is outside the picture"),
         ("empty: 0-5", "masks: [[[0, 0], [1, 0]]]", "edge.yaml:7: cameras.0.masks: "),
-        ("empty: 0-5", "masks: [[[0, 0], [1, 0], [2, 1]]]", "each from 0 to 1"),
+        ("empty: 0-5", "masks: [[[0, 0], [1, 0], [2, 1]]]", "mask 1: point 3 [2, 1] is outside"),
         ("directory: data", "evidence: {max_mb: 0}", "edge.yaml:1: evidence.max_mb: "),
         ("directory: data", "confirmer: {layout: mtcnn}", "edge.yaml:1: confirmer.layout: "),
         ("directory: data", "confirmer: {layout: ssd}", "`model` and `sha256` belong to"),

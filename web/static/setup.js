@@ -1,4 +1,4 @@
-// Zones drawn on the picture, by pointer or by keyboard; the form's text fields stay the truth, so
+// Zones and masks drawn on the picture, by pointer or by keyboard; the form's text fields stay the truth, so
 // what is drawn is exactly what is sent. And the last page renewed in place.
 const SVG = "http://www.w3.org/2000/svg";
 const SCALE = 1000; // the drawing's view box; fields hold shares of 1
@@ -23,8 +23,9 @@ function startDrawing(form) {
   const zones = [...form.querySelectorAll("[data-zone]")].map((box) => ({
     box,
     points: box.querySelector("[name=points]"),
-    role: box.querySelector("[name=role]"),
+    role: box.querySelector("[name=role]"), // a mask has none
   }));
+  const kindOf = (zone) => zone.role?.value ?? "mask";
   let current = zones.find((zone) => !zone.points.value) ?? zones[0];
   let cursor = null; // where the keyboard is, in view box units
 
@@ -32,9 +33,9 @@ function startDrawing(form) {
     drawing.replaceChildren();
     for (const zone of zones) {
       const at = readPoints(zone.points).map(([x, y]) => [x * SCALE, y * SCALE]);
-      zone.box.className = `zone zone-${zone.role.value}${zone === current ? " drawing" : ""}`;
+      zone.box.className = `zone zone-${kindOf(zone)}${zone === current ? " drawing" : ""}`;
       if (!at.length) continue;
-      drawing.append(shape(at.length > 2 ? "polygon" : "polyline", { points: at.join(" "), class: `shape-${zone.role.value}` }));
+      drawing.append(shape(at.length > 2 ? "polygon" : "polyline", { points: at.join(" "), class: `shape-${kindOf(zone)}` }));
       if (zone === current) for (const [cx, cy] of at) drawing.append(shape("circle", { cx, cy, r: 8 }));
     }
     if (cursor) drawing.append(shape("path", { class: "cursor", d: `M${cursor[0] - 20} ${cursor[1]}h40M${cursor[0]} ${cursor[1] - 20}v40` }));
@@ -74,7 +75,7 @@ function startDrawing(form) {
     tools.querySelector("[data-undo]").addEventListener("click", () => undo(zone));
     tools.querySelector("[data-clear]").addEventListener("click", () => { zone.points.value = ""; current = zone; draw(); });
     zone.points.addEventListener("input", draw);
-    zone.role.addEventListener("change", draw);
+    zone.role?.addEventListener("change", draw);
   }
   drawing.removeAttribute("hidden");
   form.querySelector("[data-help]").hidden = false;

@@ -1,6 +1,7 @@
 """The agent's pages, served for real, on a real outbox, without camera or broker."""
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -52,6 +53,9 @@ class Installation:
 
     def save_zones(self, camera: str, desk: str, zones_text: str) -> None:
         self._take("zones", camera, desk, zones_text)
+
+    def save_masks(self, camera: str, masks: Sequence[object]) -> None:
+        self._take("masks", camera, json.dumps(masks))
 
     def take_picture(self, camera: str) -> bytes | None:
         return b"\xff\xd8picture" if camera == "room" else None

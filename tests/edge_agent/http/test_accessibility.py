@@ -12,7 +12,7 @@ from tests.processes.browser import open_page
 pytestmark = pytest.mark.processes
 
 CITIZEN = Zone("citizen", ZoneRole.CITIZEN, ((0.1, 0.1), (0.5, 0.1), (0.5, 0.9)))
-STEPS = ("pair", "camera", "zones", "calibrate", "check")
+STEPS = ("pair", "camera", "zones", "masks", "calibrate", "check")
 
 
 def test_the_rules_see_faults() -> None:

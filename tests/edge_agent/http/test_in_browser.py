@@ -43,6 +43,36 @@ def test_zones_are_drawn_by_pointer_and_by_keyboard_and_sent(box: Box) -> None:
         assert point == pytest.approx(wanted, abs=0.01)
 
 
+def test_a_mask_is_drawn_beside_those_that_stand_and_one_is_removed(box: Box) -> None:
+    corner = ((0.0, 0.0), (0.2, 0.0), (0.2, 0.3))
+    screen = ((0.5, 0.5), (0.7, 0.5), (0.7, 0.7))
+    views = (DeskView("desk-1", (OFFICER,)),)
+    camera = CameraView("room", "scene:1", views, CameraState.OK, True, masks=(corner, screen))
+    box.installation.cameras = (camera,)
+    with open_page(360, 800) as page:
+        page.goto(f"{box.pages.url}/setup/masks")
+        page.fill("[name=pin]", PIN)
+        page.click("button")
+        page.goto(f"{box.pages.url}/setup/masks?lang=en")
+        page.get_by_role("button", name="Remove this mask").first.click()
+        third = page.locator("[data-zone]").nth(2)
+        third.get_by_role("button", name="Draw this mask").click()
+        for key in ("ArrowRight", "Enter", "ArrowRight", "Enter", "Shift+ArrowDown", "Enter"):
+            page.keyboard.press(key)
+        third.get_by_role("button", name="Undo").click()
+        page.locator("[data-drawing]").focus()
+        for key in ("Shift+ArrowDown", "Enter"):
+            page.keyboard.press(key)
+        width = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+        assert page.evaluate(width) == 0
+        page.get_by_role("button", name="Save masks").click()
+        page.wait_for_url("**saved=1**")
+    ((step, name, masks),) = box.installation.asked
+    assert (step, name) == ("masks", "room")
+    drawn = [[0.51, 0.5], [0.52, 0.5], [0.52, 0.6]]
+    assert json.loads(masks) == [[list(point) for point in screen], drawn]
+
+
 def test_a_tap_in_a_browser_and_the_screens_code_renews(box: Box) -> None:
     with open_page(360, 800) as page:
         page.goto(f"{box.pages.url}/kiosk/desk-1")

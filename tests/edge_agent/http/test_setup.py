@@ -12,7 +12,7 @@ from event_protocol.events import CameraState, PresenceState, ZoneRole
 from tests.edge_agent.http.conftest import PIN, Box
 
 CITIZEN = Zone("citizen", ZoneRole.CITIZEN, ((0.1, 0.1), (0.5, 0.1), (0.5, 0.9)))
-STEPS = ("pair", "camera", "zones", "calibrate", "check")
+STEPS = ("pair", "camera", "zones", "masks", "calibrate", "check")
 
 
 def log_in(box: Box) -> None:
@@ -29,7 +29,9 @@ def post(box: Box, step: str, **fields: object) -> httpx.Response:
 
 def add_camera(box: Box) -> None:
     desks = (DeskView("desk-1", (CITIZEN,), {"citizen": PresenceState.UNKNOWN}),)
-    box.installation.cameras = (CameraView("room", "scene:1", desks, CameraState.OK, True),)
+    masks = (((0.0, 0.0), (0.2, 0.0), (0.2, 0.3)),)
+    camera = CameraView("room", "scene:1", desks, CameraState.OK, True, masks=masks)
+    box.installation.cameras = (camera,)
 
 
 @pytest.mark.parametrize("page", [*STEPS, "picture/room.jpg", ""])
@@ -140,6 +142,35 @@ def test_zones_come_from_the_forms_rows_with_or_without_script(box: Box) -> None
             "waiting": {"role": "waiting", "polygon": [[0, 0], ["x", 1]]},
         }
     }
+
+
+def test_masks_are_rows_of_points_too_and_belong_to_the_camera(box: Box) -> None:
+    log_in(box)
+    add_camera(box)
+    assert 'value="0,0 0.2,0 0.2,0.3"' in box.client.get("/setup/masks").text
+    answer = post(box, "masks", camera="room", points=["0,0 0.5,0 0.5,0.5", " ", "0,0 x,1"])
+    assert answer.headers["location"].startswith("/setup/masks?camera=room&saved=1")
+    ((_, camera, masks),) = box.installation.asked
+    assert (camera, json.loads(masks)) == (
+        "room",
+        [[[0, 0], [0.5, 0], [0.5, 0.5]], [[0, 0], ["x", 1]]],
+    )
+    box.installation.refuse = RefusedError("masks_malformed", "mask 2: point 2")
+    refused = post(box, "masks", camera="room", points="0,0")
+    assert refused.status_code == 422
+    assert "mask 2: point 2" in refused.text
+
+
+def test_nobody_is_sent_to_the_masks_but_their_step_has_its_tick(box: Box) -> None:
+    log_in(box)
+    box.installation.device = "box-1"
+    desks = (DeskView("desk-1", (CITIZEN,)),)
+    box.installation.cameras = (CameraView("room", "scene:1", desks, CameraState.OK, False),)
+    assert box.client.get("/setup").headers["location"].startswith("/setup/calibrate")
+    step = r'<li class="(\w*)"><a href="/setup/masks'
+    assert re.findall(step, box.client.get("/setup/check").text) == [""]
+    add_camera(box)
+    assert re.findall(step, box.client.get("/setup/check").text) == ["done"]
 
 
 def test_calibration_and_the_picture(box: Box) -> None:

@@ -8,6 +8,7 @@ from typing import Self
 import httpx
 import pytest
 
+from edge_agent.runtime.installed_cameras import read_cameras
 from tests.processes.edge_agent import DESK, DEVICE, PASSWORD, SERVER_KEY, EdgeAgent
 from tests.processes.mosquitto import Mosquitto
 from tests.processes.pairing_server import PairingServer
@@ -82,6 +83,12 @@ def test_from_an_unpaired_box_to_one_that_sees(tmp_path: Path, broker: Mosquitto
                 "zones", camera="room", desk=DESK, zone="citizen", role="citizen", points=points
             )
             wait_until(lambda: installer.browser.get(picture).status_code == 200, what="a picture")
+            refused = installer.post("masks", camera="room", points="0,0 1,0 1,1.5")
+            assert "mask 1: point 3 [1, 1.5] is outside the picture" in refused.text
+            corner = "0.8,0 1,0 1,0.3"
+            assert corner in installer.post("masks", camera="room", points=corner).text
+            (saved,) = read_cameras(agent.directory, ())
+            assert saved.masks == (((0.8, 0), (1, 0), (1, 0.3)),)
             installer.post("calibrate", camera="room")
             wait_until(lambda: installer.failed_ticks() == [], 60, "every tick is green")
         agent.log.unlink()
