@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import typer
 
-from central_server.commands import opening, proving, registering, running
+from central_server.commands import opening, proving, registering, running, securing
 from central_server.services.context import ServerContext
 from central_server.settings import ServerSettings
 
@@ -15,6 +15,10 @@ app.command()(running.migrate)
 app.command("create-user")(registering.create_user)
 app.command("load-units")(registering.load_units)
 app.command()(registering.pair)
+app.command()(securing.certify)
+app.command("prepare-broker")(securing.prepare_broker)
+app.command("renew-authority")(securing.renew_authority)
+app.command()(securing.revoke)
 app.command()(proving.rebuild)
 app.command()(running.simulate)
 app.command("verify-log")(proving.verify_log)

@@ -3,6 +3,7 @@
 import asyncio
 import signal
 import socket
+import ssl
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -11,10 +12,13 @@ from datetime import datetime
 import uvicorn
 from starlette.types import ASGIApp
 
+from central_server.domain.yaml_lines import WrongFileError
 from central_server.http.app import make_internal_app
 from central_server.http.public_app import OneAddress, make_public_app
 from central_server.mqtt.broker import EmbeddedBroker
+from central_server.mqtt.broker_tls import make_broker_context
 from central_server.mqtt.ingest_service import IngestService, tune_collector
+from central_server.mqtt.mosquitto_accounts import MosquittoAccounts
 from central_server.services import (
     anchors,
     broker_accounts,
@@ -26,10 +30,12 @@ from central_server.services import (
 from central_server.services.background import Repeating
 from central_server.services.context import ServerContext
 from central_server.services.evidence_commands import EvidenceCommands
+from central_server.settings import WebSettings
 
 TICK_EVERY_S = 5.0
 NOTIFY_EVERY_S = 2.0
 ANCHOR_EVERY_S = 60.0  # looks whether a new day has begun; apart from tick, for it may send mail
+ACCOUNTS_EVERY_S = 2.0  # who was revoked is cut off by then, who was paired let in
 EVIDENCE_EVERY_S = 0.5  # an inspector waits, and a box for its keys
 # Pages that follow live never end by themselves.
 GRACE_S = 3
@@ -48,8 +54,9 @@ class Listeners:
 
 
 def listen(context: ServerContext) -> Listeners:
-    """Takes the configured addresses; raises `PortTakenError`."""
+    """Takes the configured addresses; raises `PortTakenError`, `WrongFileError`."""
     web = context.settings.web
+    _check_certificate(web)
     internal = _listen("web.port", web.host, web.port)
     if web.public_port is None:
         return Listeners(internal, None)
@@ -81,6 +88,8 @@ def serve(context: ServerContext, listeners: Listeners, announce: Callable[[str]
         broker_accounts.write_password_file(context)
         if context.settings.broker.embedded:
             running.callback(_start_broker(context).stop)
+        if context.settings.broker.dynamic_security:
+            running.enter_context(_accounts_kept(context))
         intake = running.enter_context(taking_in(context))
         pictures = EvidenceCommands(context, intake.command, lambda: intake.is_linked)
         for name, every_s, job in (
@@ -91,7 +100,8 @@ def serve(context: ServerContext, listeners: Listeners, announce: Callable[[str]
         ):
             running.callback(Repeating(name, every_s, job).start().stop)
         internal = make_internal_app(context, lambda: intake.is_linked)
-        asyncio.run(_serve_pages(_sites(listeners, internal, public), announce))
+        sites = _sites(listeners, internal, public, context.settings.web)
+        asyncio.run(_serve_pages(sites, announce))
 
 
 def wait_for_signal() -> None:
@@ -119,6 +129,31 @@ def _start_broker(context: ServerContext) -> EmbeddedBroker:
     return broker
 
 
+@contextmanager
+def _accounts_kept(context: ServerContext) -> Iterator[None]:
+    """The broker's accounts follow the registry."""
+    accounts = MosquittoAccounts(context, make_broker_context(context))
+    accounts.start()
+    rounds = Repeating("accounts", ACCOUNTS_EVERY_S, accounts.run).start()
+    try:
+        yield
+    finally:
+        rounds.stop()
+        accounts.stop()
+
+
+def _check_certificate(web: WebSettings) -> None:
+    """uvicorn would say the same in a page of traceback."""
+    if web.certificate_file is None:
+        return
+    try:
+        ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(
+            web.certificate_file, web.key_file
+        )
+    except OSError as error:
+        raise WrongFileError(f"web.certificate_file, web.key_file: {error}") from error
+
+
 def _listen(setting: str, host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port))
@@ -138,14 +173,14 @@ class _Pages(uvicorn.Server):
 
 
 def _sites(
-    listeners: Listeners, internal: ASGIApp, public: ASGIApp
+    listeners: Listeners, internal: ASGIApp, public: ASGIApp, web: WebSettings
 ) -> list[tuple[_Pages, socket.socket]]:
     if listeners.public is None:
-        return [(_pages(OneAddress(public, internal)), listeners.internal)]
-    return [(_pages(internal), listeners.internal), (_pages(public), listeners.public)]
+        return [(_pages(OneAddress(public, internal), web), listeners.internal)]
+    return [(_pages(internal, web), listeners.internal), (_pages(public, web), listeners.public)]
 
 
-def _pages(site: ASGIApp) -> _Pages:
+def _pages(site: ASGIApp, web: WebSettings) -> _Pages:
     # No access log: it would hold people's addresses.
     return _Pages(
         uvicorn.Config(
@@ -153,6 +188,8 @@ def _pages(site: ASGIApp) -> _Pages:
             access_log=False,
             log_config=None,
             server_header=False,
+            ssl_certfile=web.certificate_file,
+            ssl_keyfile=web.key_file,
             timeout_graceful_shutdown=GRACE_S,
         )
     )
@@ -170,7 +207,7 @@ async def _serve_pages(
     runs = [asyncio.create_task(pages.serve(sockets=[taken])) for pages, taken in sites]
     while not all(pages.started for pages, _ in sites) and not any(run.done() for run in runs):
         await asyncio.sleep(0.02)
-    for _, taken in sites:
+    for pages, taken in sites:
         host, port = taken.getsockname()[:2]
-        announce(f"http://{host}:{port}")
+        announce(f"{'https' if pages.config.is_ssl else 'http'}://{host}:{port}")
     await asyncio.gather(*runs)

@@ -60,6 +60,17 @@ class WebSettings(Section):
         default="http://127.0.0.1:8000",
         description="What notifications link to: the internal pages as inspectors see them.",
     )
+    certificate_file: Path | None = Field(
+        default=None,
+        description="Certificate chain (PEM) by which the pages speak TLS themselves.",
+    )
+    key_file: Path | None = Field(default=None, description="Its private key (PEM).")
+    tls_at_proxy: bool = Field(
+        default=False,
+        validate_default=True,
+        description="A proxy speaks TLS, and the way from it to the pages is nobody else's; "
+        "required for pages beyond this machine without a certificate of their own.",
+    )
     session_idle_minutes: int = Field(
         default=30, ge=1, description="A log-in ends after so long without a request."
     )
@@ -79,6 +90,23 @@ class WebSettings(Section):
             return self.second_factor_roles
         is_here = is_loopback(urlsplit(self.internal_url).hostname or "")
         return () if is_here else SECOND_FACTOR_ROLES
+
+
+    @field_validator("tls_at_proxy")
+    @classmethod
+    def _no_page_in_the_clear(cls, at_proxy: bool, others: ValidationInfo) -> bool:
+        certificate, key = others.data.get("certificate_file"), others.data.get("key_file")
+        if (certificate is None) != (key is None):
+            raise ValueError("web.certificate_file and web.key_file go together")
+        for name in ("host", "public_host"):
+            host = others.data.get(name)
+            is_private = certificate is not None or at_proxy
+            if not is_private and host is not None and not is_loopback(host):
+                raise ValueError(
+                    f"must be true, or web.certificate_file set: by web.{name}, {host}, "
+                    "log-ins leave this machine"
+                )
+        return at_proxy
 
 
 class OidcSettings(Section):
@@ -121,10 +149,16 @@ class BrokerSettings(Section):
     password: str = Field(default="", repr=False, description="The server's own password there.")
     ca_file: Path | None = Field(
         default=None,
-        description="Authority that signed the broker's certificate; empty: the system's.",
+        description="Authority that signed the broker's certificate; empty: the server's own, "
+        "or without one the system's.",
     )
     device_host: str | None = Field(
         default=None, description="Address of the broker as devices see it; empty: as above."
+    )
+    dynamic_security: bool = Field(
+        default=False,
+        description="The broker is a Mosquitto with its dynamic security plug-in, as "
+        "`prepare-broker` sets it up: the server keeps its accounts.",
     )
     tls: bool = Field(
         default=False,

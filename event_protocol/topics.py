@@ -56,3 +56,20 @@ def may_subscribe(device: DeviceId, topic: str) -> bool:
     """Whether a device may read there: its own name, downwards only, no wildcard."""
     parsed = parse_topic(topic)
     return parsed is not None and parsed[0] == device and parsed[1] in TO_DEVICE
+
+
+def server_may_publish(topic: str) -> bool:
+    """Whether the server may publish there: to a device, downwards only."""
+    parsed = parse_topic(topic)
+    return parsed is not None and parsed[1] in TO_DEVICE
+
+
+def server_may_subscribe(topic: str) -> bool:
+    """Whether the server may subscribe to that: one upward channel of all devices."""
+    return any(topic == topics_of_all(channel) for channel in FROM_DEVICE)
+
+
+def server_may_receive(topic: str) -> bool:
+    """Whether what was published there may reach the server."""
+    parsed = parse_topic(topic)
+    return parsed is not None and parsed[1] in FROM_DEVICE

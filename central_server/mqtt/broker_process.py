@@ -3,19 +3,24 @@
 import asyncio
 import logging
 import sys
+from collections.abc import Iterator
 from functools import partial
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 from amqtt.adapters import StreamReaderAdapter, StreamWriterAdapter
 from amqtt.broker import Broker
 from amqtt.errors import AMQTTError, BrokerError
+from amqtt.session import Session
 
 from central_server.mqtt.broker import LISTENING
+from central_server.mqtt.broker_rules import AccountFile, is_let_in
 from central_server.services.logs import write_json_logs
 from event_protocol.messages import MAX_MESSAGE_BYTES
 
 _MAX_PACKET_BYTES = MAX_MESSAGE_BYTES + 1024  # topic and header besides
+_LOOK_EVERY_S = 1.0  # for a change of the accounts
 _RULES = "central_server.mqtt.broker_rules"
 
 
@@ -33,22 +38,51 @@ class _SizedReader(StreamReaderAdapter):
         return await super().read(n)
 
 
-class _SizedBroker(Broker):
-    """amqtt's broker with a limit to the size of a packet."""
+class _Subscriptions(dict[str, list[tuple[Session, int]]]):
+    """Filters, and who has them.
+
+    amqtt waits for other tasks while it goes through; if one of them subscribed meanwhile, the
+    connection at hand hung, accepted and never served.
+    """
+
+    def __iter__(self) -> Iterator[str]:
+        """Over the filters as they were at the beginning."""
+        return iter(tuple(self.keys()))
+
+
+class _OurBroker(Broker):
+    """amqtt's broker with a limit to the size of a packet, and an end to what was let in once."""
+
+    def __init__(self, config: dict[str, Any]) -> None:
+        super().__init__(config)
+        self._subscriptions = _Subscriptions()
 
     async def stream_connected(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, listener_name: str
     ) -> None:
-        """A client connected by TCP."""
-        await self.external_connected(
-            _SizedReader(reader), StreamWriterAdapter(writer), listener_name
-        )
+        """A client connected by TCP; whatever ends its session ends the connection."""
+        try:
+            await self.external_connected(
+                _SizedReader(reader), StreamWriterAdapter(writer), listener_name
+            )
+        finally:
+            writer.close()
+
+    async def cut_off(self, accounts: AccountFile) -> None:
+        """Ends connections whose account is gone or has another password, as soon as it has."""
+        while True:
+            await asyncio.sleep(_LOOK_EVERY_S)
+            if not accounts.is_changed:
+                continue
+            for session, handler in list(self.sessions.values()):
+                if not is_let_in(session, accounts) and session.transitions.is_connected():
+                    await handler.handle_connection_closed()
 
 
 async def run_broker(host: str, port: int, password_file: str, server: str) -> None:
     """Serves until standard input closes; raises `BrokerError` if it can't listen."""
     rules = {"server": server}
-    broker = _SizedBroker(
+    broker = _OurBroker(
         {
             "listeners": {"default": {"type": "tcp", "bind": f"{host}:{port}"}},
             "plugins": {
@@ -58,10 +92,12 @@ async def run_broker(host: str, port: int, password_file: str, server: str) -> N
         }
     )
     await broker.start()
+    watch = asyncio.create_task(broker.cut_off(AccountFile(Path(password_file))))
     typer.echo(LISTENING)
     parent_is_gone = asyncio.Event()
     asyncio.get_running_loop().add_reader(sys.stdin.fileno(), partial(parent_is_gone.set))
     await parent_is_gone.wait()
+    watch.cancel()
     await broker.shutdown()
 
 

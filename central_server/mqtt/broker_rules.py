@@ -10,69 +10,109 @@ from amqtt.session import Session
 
 from central_server.services.broker_accounts import is_password, read_password_file
 from event_protocol.names import DeviceId
-from event_protocol.topics import may_publish, may_subscribe
+from event_protocol.topics import (
+    may_publish,
+    may_subscribe,
+    server_may_publish,
+    server_may_receive,
+    server_may_subscribe,
+)
 
 _log = structlog.get_logger()
+
+_SERVER_MAY = {
+    Action.PUBLISH: server_may_publish,
+    Action.SUBSCRIBE: server_may_subscribe,
+    Action.RECEIVE: server_may_receive,
+}
 
 # Set on a session once its password was right. A refused connection overwrites the user name of
 # the session whose client id it claims, so that the name alone would not do.
 _ACCOUNT = "onestop.account"
+_PASSWORD = "onestop.password"  # noqa: S105 - the name of an attribute, by which it was let in
+
+
+class AccountFile:
+    """Names and password hashes from the server's file, read again whenever it changed."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._version: tuple[int, int] | None = None
+        self._hashes: dict[str, str] = {}
+
+    @property
+    def is_changed(self) -> bool:
+        """Whether it was written since it was last read."""
+        return self._version != self._written()
+
+    def is_right(self, name: str, password: str) -> bool:
+        """Whether that is the password of that account now."""
+        if self.is_changed:
+            self._version = self._written()
+            self._hashes = read_password_file(self._path.read_text())
+        return name in self._hashes and is_password(password, self._hashes[name])
+
+    def _written(self) -> tuple[int, int]:
+        status = self._path.stat()
+        return status.st_mtime_ns, status.st_ino
+
+
+def is_let_in(session: Session, accounts: AccountFile) -> bool:
+    """Whether a session that was let in would be let in now."""
+    account, password = session.attributes.get(_ACCOUNT), session.attributes.get(_PASSWORD)
+    return account is None or accounts.is_right(account, password or "")
 
 
 class AccountPlugin(BaseAuthPlugin):
-    """Names and passwords from the server's file, read again whenever it changed."""
+    """Lets in who has an account."""
 
     @dataclass
     class Config:
-        """`server` is the name that may write and read everywhere."""
+        """`server` is the name of the server's own account."""
 
         password_file: str
         server: str
 
     def __init__(self, context: BaseContext) -> None:
         super().__init__(context)
-        self._file = Path(self.config.password_file)
-        self._version: tuple[int, int] | None = None
-        self._hashes: dict[str, str] = {}
+        self._accounts = AccountFile(Path(self.config.password_file))
 
     async def authenticate(self, *, session: Session) -> bool | None:
         """Right name and password, a client id that is nobody else's, an own topic for the will."""
-        name = session.username or ""
-        hashed = self._read_hashes().get(name)
+        name, password = session.username or "", session.password or ""
         owner = session.attributes.get(_ACCOUNT, name)
         allowed = (
-            hashed is not None
-            and is_password(session.password or "", hashed)
-            and owner == name
+            owner == name
+            and self._accounts.is_right(name, password)
+            and self._may_use(name, session.client_id or "")
             and self._may_leave(name, session)
         )
         if allowed:
-            session.attributes[_ACCOUNT] = name
+            session.attributes[_ACCOUNT], session.attributes[_PASSWORD] = name, password
         else:
             _log.warning("broker refused a connection", account=name[:64])
         return allowed
 
+    def _may_use(self, name: str, client_id: str) -> bool:
+        """A device has one session, under its own name; the server as many as it has workers."""
+        return client_id == name or name == self.config.server
+
     def _may_leave(self, name: str, session: Session) -> bool:
         """The broker publishes last wills without asking whether the topic is allowed."""
-        if not session.will_flag or name == self.config.server:
+        if not session.will_flag:
             return True
-        return may_publish(DeviceId(name), session.will_topic or "")
-
-    def _read_hashes(self) -> dict[str, str]:
-        status = self._file.stat()
-        version = (status.st_mtime_ns, status.st_ino)
-        if version != self._version:
-            self._hashes = read_password_file(self._file.read_text())
-            self._version = version
-        return self._hashes
+        topic = session.will_topic or ""
+        if name == self.config.server:
+            return server_may_publish(topic)
+        return may_publish(DeviceId(name), topic)
 
 
 class TopicPlugin(BaseTopicPlugin):
-    """A device publishes and reads under its own name only."""
+    """Each publishes and reads what is its own only; see event_protocol/topics.py."""
 
     @dataclass
     class Config:
-        """`server` is the name that may write and read everywhere."""
+        """`server` is the name of the server's own account."""
 
         server: str
 
@@ -85,10 +125,10 @@ class TopicPlugin(BaseTopicPlugin):
     ) -> bool | None:
         """Whether this session may do that with that topic."""
         name = session.attributes.get(_ACCOUNT) if session is not None else None
-        if name is None or topic is None:
+        if name is None or topic is None or action is None:
             return False
         if name == self.config.server:
-            return True
+            return _SERVER_MAY[action](topic)
         if action is Action.PUBLISH:
             return may_publish(DeviceId(name), topic)
         return may_subscribe(DeviceId(name), topic)

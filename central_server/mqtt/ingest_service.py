@@ -16,6 +16,7 @@ import structlog
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from central_server.domain.server_log import RegistryChanged
+from central_server.mqtt.broker_tls import make_broker_context
 from central_server.mqtt.projection_thread import ProjectionThread
 from central_server.mqtt.subscriber import Delivery, Subscriber
 from central_server.services import (
@@ -77,6 +78,7 @@ class IngestService:
             context.settings.broker,
             password=broker_accounts.own_password(context),
             client_id=name if worker is None else f"{name}.{worker}",
+            tls=make_broker_context(context),
             take=self._take,
             has_room=self._has_room,
             now=context.now,

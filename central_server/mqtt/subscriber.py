@@ -60,6 +60,7 @@ class Subscriber:
         *,
         password: str,
         client_id: str,
+        tls: ssl.SSLContext | None,
         take: Callable[[Sequence[Delivery]], None],
         has_room: Callable[[], bool],
         now: Callable[[], datetime],
@@ -86,8 +87,8 @@ class Subscriber:
         )
         self._client.username_pw_set(settings.username, password)
         self._client.max_inflight_messages_set(0)  # receipts need no window of their own
-        if settings.tls:
-            self._client.tls_set(ca_certs=str(settings.ca_file) if settings.ca_file else None)
+        if tls is not None:
+            self._client.tls_set_context(tls)
         self._client.on_connect = self._on_connect
         self._client.on_disconnect = self._on_disconnect
         self._client.on_message = self._on_message

@@ -9,7 +9,7 @@ import hmac
 from pathlib import Path
 from secrets import token_bytes
 
-from central_server.services.authority import write_private
+from central_server.services.authority import find_authority, write_private
 from central_server.services.context import ServerContext
 from central_server.storage import registry
 
@@ -58,6 +58,14 @@ def own_password(context: ServerContext) -> str:
     """The server's password: the configured one, or one that follows from the server's keys."""
     configured = context.settings.broker.password
     return configured or hmac.new(context.keys.pepper, b"broker account", "sha256").hexdigest()
+
+
+def broker_authority(context: ServerContext) -> str | None:
+    """Who signed the broker's certificate (PEM); `None`: one whom the system trusts."""
+    if context.settings.broker.ca_file is not None:
+        return context.settings.broker.ca_file.read_text()
+    authority = find_authority(context.settings.directory)
+    return None if authority is None else authority.trusted
 
 
 def password_file(context: ServerContext) -> Path:

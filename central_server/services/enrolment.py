@@ -66,7 +66,7 @@ def enrol(context: ServerContext, request: EnrolmentRequest) -> Enrolment:
     broker_accounts.write_password_file(context)
     return Enrolment(
         device=name,
-        broker=_access(context, authority, name, password),
+        broker=_access(context, name, password),
         configuration=configuration,
         certificate=certificate,
         authority=None if authority is None else authority.trusted,
@@ -142,18 +142,15 @@ def _configuration(context: ServerContext, db: Session, device: DeviceRow) -> De
     )
 
 
-def _access(
-    context: ServerContext, authority: Authority | None, device: DeviceId, password: str
-) -> BrokerAccess:
+def _access(context: ServerContext, device: DeviceId, password: str) -> BrokerAccess:
     broker = context.settings.broker
-    trusted = broker.ca_file.read_text() if broker.ca_file else authority and authority.trusted
     return BrokerAccess(
         host=broker.device_host or broker.host,
         port=broker.port,
         username=device,
         password=password,
         tls=broker.tls,
-        authority=trusted if broker.tls else None,
+        authority=broker_accounts.broker_authority(context) if broker.tls else None,
     )
 
 

@@ -18,10 +18,10 @@ from central_server.storage import quarantine, registry, server_log, streams
 from central_server.storage.events import Place, StoredEvent
 from central_server.storage.quarantine import IncidentKind, Misfit
 from central_server.storage.streams import Head, Stream
-from event_protocol.names import DeviceId
+from event_protocol.names import DeviceId, format_time
 from event_protocol.topics import Channel, topic_of
 
-_UNKNOWN_DEVICE = "the device is not registered here, or was revoked"
+_UNKNOWN_DEVICE = "the device is not registered here"
 _KNOWN_ID = "its id is known at another position"
 _INCIDENT_REASONS: dict[IncidentKind, str] = {
     "other_bytes": "the position is known with other bytes",
@@ -36,7 +36,9 @@ def append(context: ServerContext, batch: Sequence[Incoming]) -> list[Addressed]
     filed = [file_message(message, now) for message in batch]
     with context.database.transaction() as db:
         known = registry.find_active_devices(db, {f.device for f in filed if f.device is not None})
-        rows, misfits = _sort_out(batch, filed, known)
+        strangers = {f.device for f in filed if f.device is not None} - known
+        revoked = registry.find_revoked(db, strangers) if strangers else {}
+        rows, misfits = _sort_out(batch, filed, known, revoked)
         heads = streams.open_heads(db, ((row.device, row.epoch) for row in rows))
         added, beside = _add_rows(db, rows, heads)
         _advance(db, added, heads, now)
@@ -63,7 +65,10 @@ def set_aside(context: ServerContext, message: Incoming, reason: str) -> list[Ad
 
 
 def _sort_out(
-    batch: Sequence[Incoming], filed: Sequence[StoredEvent | Misfit], known: Collection[str]
+    batch: Sequence[Incoming],
+    filed: Sequence[StoredEvent | Misfit],
+    known: Collection[str],
+    revoked: Mapping[str, datetime],
 ) -> tuple[list[StoredEvent], list[Misfit]]:
     """Rows of known devices, and what has no place in the log."""
     rows: list[StoredEvent] = []
@@ -73,6 +78,9 @@ def _sort_out(
             misfits.append(one)
         elif one.device in known:
             rows.append(one)
+        elif one.device in revoked:
+            reason = f"the device was revoked at {format_time(revoked[one.device])}"
+            misfits.append(misfit(message, reason, one.device))
         else:
             misfits.append(misfit(message, _UNKNOWN_DEVICE, one.device))
     return rows, misfits

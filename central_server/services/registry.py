@@ -9,10 +9,11 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from sqlmodel import Session
 
+from central_server.domain.device_log import DeviceRevoked
 from central_server.domain.permissions import UnitId, subtree
 from central_server.domain.server_log import RegistryChanged
 from central_server.domain.yaml_lines import WrongFileError, explain, line_of, parse_mapping
-from central_server.services import broker_accounts, rule_sets
+from central_server.services import broker_accounts, lost_boxes, rule_sets
 from central_server.services.context import ServerContext
 from central_server.storage import registry, server_log
 from central_server.storage.tables import DeskRow, DeviceRow, UnitRow
@@ -85,7 +86,8 @@ def load_units(context: ServerContext, file: Path, *, by: str = "command") -> in
         raise WrongFileError(explain(error, text, str(file))) from error
     schedules = set(rule_sets.load_file(context).schedules)
     with context.database.transaction() as db:
-        problems = list(_find_problems(wanted, _Known.read(db), schedules))
+        known = _Known.read(db)
+        problems = list(_find_problems(wanted, known, schedules))
         if problems:
             lines = (f"{file}:{line_of(text, path) or 1}: {what}" for path, what in problems)
             raise WrongFileError("\n".join(lines))
@@ -93,6 +95,12 @@ def load_units(context: ServerContext, file: Path, *, by: str = "command") -> in
         if changed:
             entry = RegistryChanged(by=by, what="units.loaded", subject=file.name[:100])
             server_log.append(db, entry, at=context.now())
+        for device in wanted.devices:
+            if device.revoked and device.id not in known.revoked:
+                reason = f"said by {file.name}"[:300]
+                lost_boxes.note(
+                    context, db, DeviceRevoked(device=device.id, by=by, reason=reason)
+                )
     broker_accounts.write_password_file(context)
     return changed
 
@@ -102,12 +110,16 @@ class _Known(BaseModel):
 
     parents: dict[str, str | None]
     devices: set[str]
+    revoked: set[str]
+    device_of: dict[str, str | None]  # of each desk
 
     @classmethod
     def read(cls, db: Session) -> "_Known":
         return cls(
             parents={unit.unit_id: unit.parent_id for unit in registry.list_units(db)},
             devices={device.device_id for device in registry.list_devices(db)},
+            revoked={d.device_id for d in registry.list_devices(db) if d.revoked_at is not None},
+            device_of={desk.desk_id: desk.device_id for desk in registry.list_desks(db)},
         )
 
 
@@ -130,6 +142,8 @@ def _find_problems(wanted: RegistryFile, known: _Known, schedules: set[str]) -> 
     for at, desk in enumerate(wanted.desks):
         if desk.device is not None and desk.device not in devices:
             yield ("desks", at, "device"), f"device {desk.device!r} is not known"
+        elif desk.device in known.revoked and known.device_of.get(desk.id) != desk.device:
+            yield ("desks", at, "device"), f"device {desk.device!r} was revoked"
         if desk.schedule not in schedules:
             yield ("desks", at, "schedule"), f"schedule {desk.schedule!r} is not in the rules file"
 
@@ -197,7 +211,7 @@ def _unit_values(unit: Unit) -> dict[str, Any]:
 def _device_values(context: ServerContext, db: Session, device: Device) -> dict[str, Any]:
     known = registry.find_device(db, device.id)
     since = None if known is None else known.revoked_at
-    revoked_at = (since or context.now()) if device.revoked else None
+    revoked_at = since or (context.now() if device.revoked else None)  # for good
     return {"device_id": device.id, "unit_id": device.unit, "revoked_at": revoked_at}
 
 

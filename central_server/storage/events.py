@@ -40,6 +40,18 @@ class StoredEvent(NamedTuple):
     sealed: str | None
 
 
+def positions_since(db: Session, device: str, at: datetime) -> list[tuple[int, int, int]]:
+    """Epoch, first and last number of what has arrived of that device since then."""
+    number = _EVENT.c.sequence
+    statement = (
+        select(_EVENT.c.epoch, func.min(number), func.max(number))
+        .where(_EVENT.c.device == device, _EVENT.c.received_at >= at)
+        .group_by(_EVENT.c.epoch)
+        .order_by(_EVENT.c.epoch)
+    )
+    return [(epoch, first, last) for epoch, first, last in db.connection().execute(statement)]
+
+
 _COLUMNS = [_EVENT.c[name] for name in StoredEvent._fields]
 # Handing the driver finished rows takes a third of what SQLAlchemy's conversion of each value
 # does, and this statement is the hottest of all.

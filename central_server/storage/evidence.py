@@ -124,6 +124,15 @@ def list_outstanding(db: Session) -> list[Outstanding]:
     return [Outstanding(*found) for found in db.exec(query)]
 
 
+def list_asked_of(db: Session, device: str) -> list[str]:
+    """Requests that wait for that device."""
+    query = select(EvidenceRequestRow.request_id).where(
+        EvidenceRequestRow.device == device,
+        EvidenceRequestRow.state == EvidenceState.ASKED.value,
+    )
+    return list(db.exec(query.order_by(EvidenceRequestRow.request_id)))
+
+
 def list_expired(db: Session, now: datetime) -> list[EvidenceRequestRow]:
     """Requests that no device has answered in time."""
     query = select(EvidenceRequestRow).where(

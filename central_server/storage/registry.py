@@ -27,6 +27,14 @@ def find_active_devices(db: Session, devices: Collection[str]) -> set[str]:
     return set(db.connection().execute(_ACTIVE, {"devices": list(devices)}).scalars())
 
 
+def find_revoked(db: Session, devices: Collection[str]) -> dict[str, datetime]:
+    """Those of the named devices that were revoked, and when."""
+    statement = select(_DEVICE.c.device_id, _DEVICE.c.revoked_at).where(
+        _DEVICE.c.device_id.in_(devices), _DEVICE.c.revoked_at.is_not(None)
+    )
+    return {device: at for device, at in db.connection().execute(statement)}
+
+
 def mark_heard(db: Session, devices: Collection[str], at: datetime) -> None:
     """Something arrived from each of them."""
     if devices:

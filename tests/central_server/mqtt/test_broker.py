@@ -1,20 +1,18 @@
 """Both brokers, really running: passwords, own topics only, size limit, death and rebirth."""
 
 import os
-import queue
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Protocol, Self
+from typing import Protocol
 
-import paho.mqtt.client as mqtt
 import pytest
-from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from central_server.mqtt.broker import BrokerFailedError, EmbeddedBroker, free_port
 from central_server.services import broker_accounts
+from tests.central_server.mqtt.peer import Peer
 from tests.processes.mosquitto import Mosquitto
 from tests.processes.ports import is_listening, wait_until
 
@@ -67,80 +65,17 @@ def make_embedded(folder: Path) -> EmbeddedBroker:
     return EmbeddedBroker("127.0.0.1", free_port("127.0.0.1"), passwords, "central-server")
 
 
-class Peer:
-    """A connected client that keeps what it receives."""
-
-    def __init__(
-        self,
-        broker: Running,
-        name: str,
-        password: str | None = None,
-        *,
-        client_id: str | None = None,
-        clean: bool = True,
-        will: str | None = None,
-    ) -> None:
-        self.client = mqtt.Client(
-            CallbackAPIVersion.VERSION2,
-            client_id=client_id or name,
-            clean_session=clean,
-            protocol=MQTTProtocolVersion.MQTTv311,
-            reconnect_on_failure=False,
-        )
-        self.client.username_pw_set(name, password or PASSWORDS[name])
-        if will is not None:
-            self.client.will_set(will, b"will", qos=1)
-        self.answers: queue.Queue[bool] = queue.Queue()
-        self.granted: queue.Queue[bool] = queue.Queue()
-        self.received: queue.Queue[tuple[str, bytes]] = queue.Queue()
-        self.is_gone = False
-        self.client.on_connect = lambda _c, _u, _f, reason, _p: self.answers.put(
-            not reason.is_failure
-        )
-        self.client.on_connect_fail = lambda _c, _u: self.answers.put(False)
-        self.client.on_disconnect = lambda *_: self._gone()
-        self.client.on_subscribe = lambda _c, _u, _m, codes, _p: self.granted.put(
-            not codes[0].is_failure
-        )
-        self.client.on_message = lambda _c, _u, message: self.received.put(
-            (message.topic, bytes(message.payload))
-        )
-        self.client.connect("127.0.0.1", broker.port)
-        self.client.loop_start()
-        self.is_accepted = self.answers.get(timeout=10)
-
-    def _gone(self) -> None:
-        self.is_gone = True
-        self.answers.put(False)
-
-    def subscribe(self, topic: str) -> bool:
-        self.client.subscribe(topic, qos=1)
-        return self.granted.get(timeout=10)
-
-    def publish(self, topic: str, payload: bytes = b"x") -> None:
-        self.client.publish(topic, payload, qos=1)
-
-    def next(self, timeout_s: float = 10) -> tuple[str, bytes] | None:
-        try:
-            return self.received.get(timeout=timeout_s)
-        except queue.Empty:
-            return None
-
-    def drop(self) -> None:
-        """Without a farewell, so that the will is sent."""
-        sock = self.client.socket()
-        assert sock is not None
-        sock.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.client.disconnect()
-        self.client.loop_stop()
-        # The callbacks close a circle; without it the client gives its sockets back at once.
-        self.client.on_connect = self.client.on_connect_fail = self.client.on_disconnect = None
-        self.client.on_subscribe = self.client.on_message = None
+def join(
+    broker: Running,
+    name: str,
+    password: str | None = None,
+    *,
+    client_id: str | None = None,
+    clean: bool = True,
+    will: str | None = None,
+) -> Peer:
+    password = password or PASSWORDS[name]
+    return Peer(broker.port, name, password, client_id=client_id, clean=clean, will=will)
 
 
 @pytest.mark.parametrize(
@@ -148,15 +83,15 @@ class Peer:
     [("device-a", "secret-b"), ("nobody", "secret-a"), ("device-a", "x" * 5000)],
 )
 def test_a_wrong_name_or_password_is_refused(broker: Running, name: str, password: str) -> None:
-    with Peer(broker, name, password) as peer:
+    with join(broker, name, password) as peer:
         assert not peer.is_accepted
 
 
 def test_a_device_writes_and_reads_under_its_own_name_only(broker: Running) -> None:
     with (
-        Peer(broker, "central-server") as server,
-        Peer(broker, "device-a") as device,
-        Peer(broker, "device-b") as other,
+        join(broker, "central-server") as server,
+        join(broker, "device-a") as device,
+        join(broker, "device-b") as other,
     ):
         for channel in ("events", "status", "telemetry"):
             assert server.subscribe(f"onestop/v1/+/{channel}")
@@ -174,12 +109,12 @@ def test_a_device_writes_and_reads_under_its_own_name_only(broker: Running) -> N
 
 
 def test_what_comes_while_the_server_is_away_waits_for_it(broker: Running) -> None:
-    with Peer(broker, "central-server", client_id="central-server-waits", clean=False) as server:
+    with join(broker, "central-server", client_id="central-server-waits", clean=False) as server:
         assert server.subscribe("onestop/v1/+/events")
-    with Peer(broker, "device-a") as device:
+    with join(broker, "device-a") as device:
         for number in range(20):
             device.publish("onestop/v1/device-a/events", str(number).encode())
-        with Peer(
+        with join(
             broker, "central-server", client_id="central-server-waits", clean=False
         ) as server:
             received = [server.next() for _ in range(20)]
@@ -187,33 +122,33 @@ def test_what_comes_while_the_server_is_away_waits_for_it(broker: Running) -> No
 
 
 def test_ten_megabytes_cut_the_sender_off(broker: Running) -> None:
-    with Peer(broker, "central-server") as server, Peer(broker, "device-a") as device:
+    with join(broker, "central-server") as server, join(broker, "device-a") as device:
         assert server.subscribe("onestop/v1/+/events")
         device.publish("onestop/v1/device-a/events", b"x" * 10_000_000)
         wait_until(lambda: device.is_gone, 10, "cut off")
         assert server.next(QUIET_S) is None
-    with Peer(broker, "device-b") as other:
+    with join(broker, "device-b") as other:
         assert other.is_accepted
 
 
 def test_a_will_on_anothers_topic_is_not_sent(broker: Running) -> None:
-    with Peer(broker, "central-server") as server:
+    with join(broker, "central-server") as server:
         assert server.subscribe("onestop/v1/+/status")
-        with Peer(broker, "device-b", will="onestop/v1/device-a/status") as forger:
+        with join(broker, "device-b", will="onestop/v1/device-a/status") as forger:
             if forger.is_accepted:  # Mosquitto accepts, and then does not send it
                 forger.drop()
         assert server.next(QUIET_S) is None
-        with Peer(broker, "device-a", will="onestop/v1/device-a/status") as device:
+        with join(broker, "device-a", will="onestop/v1/device-a/status") as device:
             device.drop()
             assert server.next() == ("onestop/v1/device-a/status", b"will")
 
 
 def test_another_account_cannot_take_over_a_session(embedded: EmbeddedBroker) -> None:
-    with Peer(embedded, "device-a", clean=False) as device:
+    with join(embedded, "device-a", clean=False) as device:
         assert device.subscribe("onestop/v1/device-a/receipts")
-    with Peer(embedded, "device-b", client_id="device-a", clean=False) as thief:
+    with join(embedded, "device-b", client_id="device-a", clean=False) as thief:
         assert not thief.is_accepted
-    with Peer(embedded, "device-a", clean=False) as device:
+    with join(embedded, "device-a", clean=False) as device:
         assert device.is_accepted
 
 
@@ -223,9 +158,9 @@ def test_a_new_password_counts_without_a_restart(tmp_path: Path) -> None:
     try:
         hashed = broker_accounts.hash_password("brand new")
         (tmp_path / "passwords").write_text(f"device-new:{hashed}\n")
-        with Peer(broker, "device-new", "brand new") as peer:
+        with join(broker, "device-new", "brand new") as peer:
             assert peer.is_accepted
-        with Peer(broker, "device-a") as peer:
+        with join(broker, "device-a") as peer:
             assert not peer.is_accepted
     finally:
         broker.stop()
@@ -240,7 +175,7 @@ def test_a_killed_broker_is_started_again(tmp_path: Path) -> None:
         assert first is not None
         os.kill(first, signal.SIGKILL)
         wait_until(lambda: broker.pid != first and is_listening(broker.port), 15, "rebirth")
-        with Peer(broker, "device-a") as peer:
+        with join(broker, "device-a") as peer:
             assert peer.is_accepted
     finally:
         broker.stop()

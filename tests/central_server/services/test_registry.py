@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from central_server.domain.device_log import DeviceRevoked
 from central_server.domain.server_log import RegistryChanged
 from central_server.domain.yaml_lines import WrongFileError
 from central_server.services import registry as registry_service
@@ -65,7 +66,20 @@ desks: [{id: desk-1, unit: province, name: Quầy đổi tên}]
     assert (desk.unit_id, desk.name, desk.device_id) == ("province", "Quầy đổi tên", None)
     assert device.revoked_at == context.now()
     assert load(context, later) == 0
-    assert load(context, "devices: [{id: box, unit: ward}]") == 1
+
+
+def test_who_was_revoked_stays_so_and_gets_no_desk(context: ServerContext) -> None:
+    load(context, TREE)
+    load(context, "devices: [{id: box, unit: ward, revoked: true}, {id: new, unit: ward}]")
+    with context.database.reading() as db:
+        logged = [one.entry for one in server_log.read_after(db, 0)]
+    assert [one.device for one in logged if isinstance(one, DeviceRevoked)] == ["box"]
+    assert load(context, "devices: [{id: box, unit: ward}]") == 0
+    desk = "desks: [{{id: desk-1, unit: ward, name: Quầy, device: {}}}]"
+    load(context, desk.format("box"))  # where it was
+    load(context, desk.format("new"))
+    with pytest.raises(WrongFileError, match="device 'box' was revoked"):
+        load(context, desk.format("box"))
 
 
 def test_the_example_loads(context: ServerContext, repository: Path) -> None:
