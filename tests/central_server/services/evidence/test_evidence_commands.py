@@ -5,15 +5,28 @@ from pathlib import Path
 
 import pytest
 
+from central_server.domain.errors import NotLoggedInError
 from central_server.domain.permissions import FlagScope, UnitId, everywhere
-from central_server.services import evidence, evidence_pages, evidence_uploads
+from central_server.services import (
+    device_requests,
+    evidence,
+    evidence_pages,
+    evidence_uploads,
+    lost_boxes,
+)
 from central_server.services.context import ServerContext
 from central_server.services.evidence_commands import EvidenceCommands
 from central_server.storage.evidence_tables import EvidenceRequestRow
 from central_server.storage.tables import DeviceRow, FlagRow, SessionRow
 from central_server.storage.unit_of_work import Database
 from event_protocol.canonical import sha256_hex
-from event_protocol.evidence import EvidenceKind, ReportStatus, SealedKey, Unavailable
+from event_protocol.evidence import (
+    EvidenceKind,
+    ReportStatus,
+    SealedKey,
+    Unavailable,
+    make_request,
+)
 from event_protocol.evidence_keys import DataKey, seal_key
 from event_protocol.messages import SendClip
 from event_protocol.names import DeviceId
@@ -187,6 +200,17 @@ def test_a_request_ends_when_its_time_is_over(server: Server, box: Box) -> None:
     assert server.after(1) == []
     assert server.phase(row) == "expired"
     assert files.offset_of(row.request_id, sha256_hex(CLIP)) == 0
+
+
+def test_a_lost_box_is_asked_for_nothing_and_gets_no_key(server: Server, box: Box) -> None:
+    row = server.ask()
+    assert len(server.after(1)) == 1
+    lost_boxes.revoke(server.context, DEVICE, reason="stolen")
+    assert server.after(1) == []
+    assert server.phase(row) == "expired"
+    headers = make_request(DeviceId(DEVICE), "HEAD", "/x", NOW).headers(box.key)
+    with pytest.raises(NotLoggedInError):
+        device_requests.authenticate(server.context, "HEAD", "/x", headers, b"")
 
 
 def test_pictures_are_erased_after_their_time_but_never_what_is_held(
