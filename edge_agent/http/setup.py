@@ -186,7 +186,8 @@ class SetupPages:
         cameras = self._box.list_cameras()
         return {
             "pair": self._box.device is not None,
-            "camera": bool(cameras) and all(camera.problem is None for camera in cameras),
+            "camera": bool(cameras)
+            and all(c.problem is None and c.state is not None for c in cameras),
             "zones": bool(cameras) and all(v.zones for camera in cameras for v in camera.desks),
             "masks": any(camera.masks for camera in cameras),
             "calibrate": bool(cameras) and all(camera.is_calibrated for camera in cameras),

@@ -1,5 +1,5 @@
 // Zones and masks drawn on the picture, by pointer or by keyboard; the form's text fields stay the truth, so
-// what is drawn is exactly what is sent. And the last page renewed in place.
+// what is drawn is exactly what is sent. And what changes by itself renewed in place.
 const SVG = "http://www.w3.org/2000/svg";
 const SCALE = 1000; // the drawing's view box; fields hold shares of 1
 const STEP = 10, LARGE_STEP = 50;
@@ -87,9 +87,13 @@ async function renew() {
   try {
     const answer = await fetch(location.href, { cache: "no-store" });
     const next = new DOMParser().parseFromString(await answer.text(), "text/html");
-    const part = next.querySelector("[data-renew]");
-    for (const picture of part?.querySelectorAll("img") ?? []) picture.src += `?at=${Date.now()}`;
-    if (part) document.querySelector("[data-renew]").replaceWith(part);
+    const parts = next.querySelectorAll("[data-renew]");
+    document.querySelectorAll("[data-renew]").forEach((old, index) => {
+      const part = parts[index];
+      if (!part) return; // logged out
+      for (const picture of part.querySelectorAll("img")) picture.src += `?at=${Date.now()}`;
+      old.replaceWith(part);
+    });
   } catch {
     // The agent restarts: the next round tries again.
   }

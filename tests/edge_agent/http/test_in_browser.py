@@ -1,6 +1,7 @@
 """What only a real browser shows: drawn zones, headers it obeys, pages that leave by themselves."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -43,6 +44,22 @@ def test_zones_are_drawn_by_pointer_and_by_keyboard_and_sent(box: Box) -> None:
         assert point == pytest.approx(wanted, abs=0.01)
 
 
+def test_the_first_picture_shows_itself_and_leaves_what_is_typed(box: Box) -> None:
+    waiting = CameraView("room", "rtsp://camera", (DeskView("desk-1"),), None, False)
+    box.installation.cameras = (waiting,)
+    with open_page() as page:
+        page.goto(f"{box.pages.url}/setup/camera")
+        page.fill("[name=pin]", PIN)
+        page.click("button")
+        page.goto(f"{box.pages.url}/setup/camera")
+        page.locator(".picture.none").wait_for()
+        source = page.locator("[name=source]").first
+        source.fill("rtsp://another")
+        box.installation.cameras = (replace(waiting, state=CameraState.OK),)
+        page.locator("img.picture").wait_for(timeout=10_000)
+        assert source.input_value() == "rtsp://another"
+
+
 def test_a_mask_is_drawn_beside_those_that_stand_and_one_is_removed(box: Box) -> None:
     corner = ((0.0, 0.0), (0.2, 0.0), (0.2, 0.3))
     screen = ((0.5, 0.5), (0.7, 0.5), (0.7, 0.7))
@@ -54,9 +71,9 @@ def test_a_mask_is_drawn_beside_those_that_stand_and_one_is_removed(box: Box) ->
         page.fill("[name=pin]", PIN)
         page.click("button")
         page.goto(f"{box.pages.url}/setup/masks?lang=en")
-        page.get_by_role("button", name="Remove this mask").first.click()
+        page.get_by_role("button", name="Clear").first.click()
         third = page.locator("[data-zone]").nth(2)
-        third.get_by_role("button", name="Draw this mask").click()
+        third.get_by_role("button", name="Draw").click()
         for key in ("ArrowRight", "Enter", "ArrowRight", "Enter", "Shift+ArrowDown", "Enter"):
             page.keyboard.press(key)
         third.get_by_role("button", name="Undo").click()
