@@ -183,6 +183,17 @@ class SlipScanned(WireModel):
     session_id: UUID | None = None
 
 
+class ObservationsDropped(WireModel):
+    """What a camera gave to see could not be kept: the disk was full, and feedback comes first.
+
+    `since` is the time of the first of `count` lost statements, the event's time that of the last.
+    """
+
+    camera: CameraName
+    count: PositiveInteger
+    since: UtcTime
+
+
 class FeedbackSubmitted(WireModel):
     """Somebody rated or complained; all but channel and desk is sealed (see `sealing.py`)."""
 
@@ -259,6 +270,12 @@ class SlipScannedEvent(Envelope):
     data: SlipScanned
 
 
+class ObservationsDroppedEvent(Envelope):
+    type: Literal["onestop.observations.dropped"] = "onestop.observations.dropped"
+    subject: None = None
+    data: ObservationsDropped
+
+
 class FeedbackSubmittedEvent(Envelope):
     type: Literal["onestop.feedback.submitted"] = "onestop.feedback.submitted"
     subject: DeskName
@@ -280,6 +297,7 @@ EventData = (
     | PresenceObserved
     | QueueObserved
     | SlipScanned
+    | ObservationsDropped
     | FeedbackSubmitted
     | FeedbackAmended
 )
@@ -291,6 +309,7 @@ Event = Annotated[
     | PresenceObservedEvent
     | QueueObservedEvent
     | SlipScannedEvent
+    | ObservationsDroppedEvent
     | FeedbackSubmittedEvent
     | FeedbackAmendedEvent,
     Field(discriminator="type"),
@@ -303,6 +322,7 @@ EVENT_OF_DATA: dict[type[EventData], type[Event]] = {
     PresenceObserved: PresenceObservedEvent,
     QueueObserved: QueueObservedEvent,
     SlipScanned: SlipScannedEvent,
+    ObservationsDropped: ObservationsDroppedEvent,
     FeedbackSubmitted: FeedbackSubmittedEvent,
     FeedbackAmended: FeedbackAmendedEvent,
 }

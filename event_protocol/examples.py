@@ -21,6 +21,7 @@ from event_protocol.events import (
     FeedbackChannel,
     FeedbackSubmitted,
     LastRun,
+    ObservationsDropped,
     PresenceObserved,
     PresenceState,
     QueueBand,
@@ -88,6 +89,7 @@ def _statements() -> list[EventData]:
             hash=_HASH,
             signature=sign(checkpoint_statement(DEVICE, EPOCH, 7, _HASH), DEVICE_KEY),
         ),
+        ObservationsDropped(camera="ceiling", count=310, since=AT - timedelta(hours=2)),
     ]
 
 
@@ -109,7 +111,7 @@ def _example_event(sequence: int, said: EventData) -> Event:
         "clockoffsetms": 12,
         "data": said,
     }
-    if not isinstance(said, DeviceStarted | DeviceCheckpoint):
+    if not isinstance(said, DeviceStarted | DeviceCheckpoint | ObservationsDropped):
         fields["subject"] = DESK
     if is_feedback:
         fields["sealed"] = _SEALED

@@ -270,6 +270,12 @@ class StreamFold:
                 told=desks.read_fault(data),
             )
 
+    def _note_dropped(self, event: StreamEvent, body: Mapping[str, Any], at: datetime) -> None:
+        """The box had no room for what it saw since then: as unknown as if it had not looked."""
+        since = datetime.fromisoformat(body["data"]["since"])
+        for desk, frame in self._known_desks():
+            desks.interrupt(desk, frame, min(since, at))
+
     def _note_slip(self, event: StreamEvent, body: Mapping[str, Any], at: datetime) -> None:
         frame, data = self._frame(body["subject"]), body["data"]
         if frame is not None:
@@ -281,6 +287,7 @@ _HANDLERS: dict[str, _Handler] = {
     _PRESENCE: StreamFold._observe_presence,
     "onestop.camera.observed": StreamFold._observe_camera,
     "onestop.slip.scanned": StreamFold._note_slip,
+    "onestop.observations.dropped": StreamFold._note_dropped,
     "onestop.device.checkpoint": StreamFold._check_checkpoint,
 }
 _NO_TIME = datetime.fromisoformat("1970-01-01T00:00:00Z")  # nothing in the stream says any time

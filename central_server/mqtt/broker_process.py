@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import sys
 from collections.abc import Iterator
 from functools import partial
@@ -20,6 +21,7 @@ from central_server.services.logs import write_json_logs
 from event_protocol.messages import MAX_MESSAGE_BYTES
 
 _MAX_PACKET_BYTES = MAX_MESSAGE_BYTES + 1024  # topic and header besides
+_GOODBYE_S = 1.0
 _LOOK_EVERY_S = 1.0  # for a change of the accounts
 _RULES = "central_server.mqtt.broker_rules"
 
@@ -97,6 +99,8 @@ async def run_broker(host: str, port: int, password_file: str, server: str) -> N
     parent_is_gone = asyncio.Event()
     asyncio.get_running_loop().add_reader(sys.stdin.fileno(), partial(parent_is_gone.set))
     await parent_is_gone.wait()
+    # With many clients amqtt takes minutes to say goodbye, and the next server needs the port.
+    asyncio.get_running_loop().call_later(_GOODBYE_S, os._exit, 0)
     watch.cancel()
     await broker.shutdown()
 

@@ -7,12 +7,12 @@ restored from a backup. Knows nothing of MQTT.
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from enum import StrEnum
+from functools import partial
 from pathlib import Path
-from typing import Self
+from typing import Self, TypeVar
 from uuid import UUID
 
 import structlog
@@ -23,32 +23,34 @@ from edge_agent.delivery.chain_head import ChainHead, read_head, write_head
 from edge_agent.delivery.chaining import ChainedEvent, ChainTip, chain
 from edge_agent.delivery.outbox_database import (
     OutboxError,
+    OutboxFullError,
+    explain,
     last_hash,
+    mark_receipted,
     open_database,
     read_chain,
 )
-from event_protocol.events import DeviceCheckpoint, EpochHead
+from edge_agent.delivery.receipts import BELIEVED, ReceiptOutcome, judge
+from edge_agent.delivery.reserve import Reserve
+from event_protocol.events import (
+    DeviceCheckpoint,
+    DeviceStarted,
+    EpochHead,
+    FeedbackAmended,
+    FeedbackSubmitted,
+)
 from event_protocol.messages import Receipt, ReceiptFault
-from event_protocol.names import DeviceId, UtcTime, format_time
+from event_protocol.names import DeviceId, UtcTime
 
 CHECKPOINT_EVERY_EVENTS = 100
 CHECKPOINT_EVERY = timedelta(minutes=15)
+# These get the last room of a full disk; without its start a box would not even have a kiosk.
+_COMES_FIRST = (FeedbackSubmitted, FeedbackAmended, DeviceStarted)
+T = TypeVar("T")
 
 _TIME: TypeAdapter[datetime] = TypeAdapter(UtcTime)
 
 log = structlog.get_logger(__name__)
-
-
-class ReceiptOutcome(StrEnum):
-    """What a receipt meant to this outbox."""
-
-    ADVANCED = "advanced"  # the server holds more than we knew
-    CONFIRMED = "confirmed"  # nothing new
-    RESTORED = "restored"  # the server holds less than before: it was restored from a backup
-    STALE = "stale"  # delivered late; a newer one was seen
-    OTHER_EPOCH = "other_epoch"  # about another database's life
-    AHEAD = "ahead"  # names an event that this database never wrote
-    MISMATCH = "mismatch"  # the server's event with that number is another one
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,7 @@ class Outbox:
         sign_head: Callable[[int, int, str], str],
         now: Callable[[], datetime],
         keep_receipted: timedelta = timedelta(days=14),
+        reserve: Reserve | None = None,
     ) -> None:
         self.changed = threading.Event()
         # As the uplink learns them: the server's clock minus ours, what is wrong with its receipts.
@@ -83,6 +86,7 @@ class Outbox:
         self._now = now
         self._keep_receipted = keep_receipted
         self._cleaned_on: date | None = None  # old receipted events are deleted once a day
+        self._reserve = reserve or Reserve(folder)
         self._lock = threading.RLock()
         remembered = read_head(folder)
         self._connection = open_database(folder, device, remembered, now())
@@ -92,8 +96,8 @@ class Outbox:
         # Only the first event of an epoch names the epoch before.
         self.previous_head = record.previous if self._tip.sequence == 0 else None
         self.last_run = record.last_run
-        with self._transaction():
-            self._connection.execute("UPDATE chain SET boot = ?, running = 1", (boot,))
+        self._reserve.hold()
+        self._with_last_room(partial(self._note_run, boot, True))
         self._checkpoint_due_at = now() + CHECKPOINT_EVERY
         self._events_since_checkpoint = self._tip.sequence - record.checkpoint
 
@@ -107,29 +111,17 @@ class Outbox:
         """Store statements as events, with the trackers' state, in one transaction; their ids.
 
         `event_id` is the id of a single feedback statement: stored once however often it comes,
-        and not among the ids if it is known.
+        and not among the ids if it is known. On a full disk only feedback is stored.
         Raises `OutboxError`, and then nothing at all was written.
         """
         with self._lock:
-            with self._transaction():
-                if event_id is not None and self._has(event_id):
-                    return []
-                tip, events = chain(
-                    self._tip,
-                    statements,
-                    clock_offset_ms=self.clock_offset_ms,
-                    event_id=event_id,
-                )
-                ids = [event.event_id for event in events]
-                if self._is_checkpoint_due(len(events)):
-                    tip, checkpoint = self._chain_checkpoint(tip)
-                    events += checkpoint
-                self._insert(events)
-                self._connection.executemany(
-                    "INSERT OR REPLACE INTO snapshots (name, body) VALUES (?, ?)",
-                    list((snapshots or {}).items()),
-                )
-            self._advance(tip, events)
+            write = partial(self._append, statements, snapshots or {}, event_id)
+            if statements and all(isinstance(one.data, _COMES_FIRST) for one in statements):
+                ids = self._with_last_room(write)
+            elif self._reserve.hold():
+                ids = write()
+            else:
+                raise OutboxFullError("the disk is full: the last room is left for feedback")
         self.changed.set()
         return ids
 
@@ -173,20 +165,17 @@ class Outbox:
         """Take note of a receipt whose signature was verified; raises `OutboxError`."""
         with self._lock:
             outcome = self._judge(receipt)
-            if outcome in (
-                ReceiptOutcome.ADVANCED,
-                ReceiptOutcome.CONFIRMED,
-                ReceiptOutcome.RESTORED,
-            ):
+            if outcome in BELIEVED:
                 self._record(receipt)
         return outcome
 
     def close(self, *, is_clean: bool = True) -> None:
         """End the run; `is_clean` lets the next start say so."""
         with self._lock:
-            if is_clean:
-                with self._transaction():
-                    self._connection.execute("UPDATE chain SET running = 0")
+            # On a full disk the next start says that this run was killed: near enough.
+            with suppress(OutboxError):
+                if is_clean:
+                    self._note_run(self._tip.boot, False)
             self._connection.close()
 
     def __enter__(self) -> Self:
@@ -194,6 +183,30 @@ class Outbox:
 
     def __exit__(self, kind: object, *_: object) -> None:
         self.close(is_clean=kind is None)
+
+    def _append(
+        self,
+        statements: Sequence[Statement],
+        snapshots: Mapping[str, bytes],
+        event_id: UUID | None,
+    ) -> list[UUID]:
+        with self._transaction():
+            if event_id is not None and self._has(event_id):
+                return []
+            tip, events = chain(
+                self._tip, statements, clock_offset_ms=self.clock_offset_ms, event_id=event_id
+            )
+            ids = [event.event_id for event in events]
+            if self._is_checkpoint_due(len(events)):
+                tip, checkpoint = self._chain_checkpoint(tip)
+                events += checkpoint
+            self._insert(events)
+            self._connection.executemany(
+                "INSERT OR REPLACE INTO snapshots (name, body) VALUES (?, ?)",
+                list(snapshots.items()),
+            )
+        self._advance(tip, events)
+        return ids
 
     def _is_checkpoint_due(self, added: int) -> bool:
         count = self._events_since_checkpoint + added
@@ -238,44 +251,19 @@ class Outbox:
         return found.fetchone() is not None
 
     def _judge(self, receipt: Receipt) -> ReceiptOutcome:
-        if receipt.epoch != self._tip.epoch:
-            return ReceiptOutcome.OTHER_EPOCH
-        if receipt.through > self._tip.sequence:
-            return ReceiptOutcome.AHEAD
-        row = self._connection.execute(
-            "SELECT hash FROM events WHERE sequence = ?", (receipt.through,)
+        hash_there, known, known_at = self._connection.execute(
+            "SELECT (SELECT hash FROM events WHERE sequence = ?), receipted_through, receipted_at"
+            " FROM chain",
+            (receipt.through,),
         ).fetchone()
-        # No row: 0, or an event so old that it was deleted long after its own receipt.
-        if row is not None and row[0] != receipt.hash:
-            return ReceiptOutcome.MISMATCH
-        known, known_at = self._connection.execute(
-            "SELECT receipted_through, receipted_at FROM chain"
-        ).fetchone()
-        if receipt.through > known:
-            return ReceiptOutcome.ADVANCED
-        if receipt.through == known:
-            return ReceiptOutcome.CONFIRMED
-        if known_at is not None and receipt.server_time <= _TIME.validate_python(known_at):
-            return ReceiptOutcome.STALE
-        return ReceiptOutcome.RESTORED
+        at = None if known_at is None else _TIME.validate_python(known_at)
+        return judge(receipt, self._tip, hash_there, known, at)
 
     def _record(self, receipt: Receipt) -> None:
-        today = self._now().date()
-        known, through = self.receipted_through, receipt.through
+        # The server's day: a box without a battery for its clock may believe in any other.
+        today = receipt.server_time.date()
         with self._transaction() as connection:
-            connection.execute(
-                "UPDATE chain SET receipted_through = ?, receipted_at = ?",
-                (through, format_time(receipt.server_time)),
-            )
-            # One of the two spans is empty; both follow the primary key.
-            connection.execute(
-                "UPDATE events SET receipted_on = ? WHERE sequence > ? AND sequence <= ?",
-                (today.isoformat(), known, through),
-            )
-            connection.execute(
-                "UPDATE events SET receipted_on = NULL WHERE sequence > ? AND sequence <= ?",
-                (through, known),
-            )
+            mark_receipted(connection, receipt.through, receipt.server_time)
             if today != self._cleaned_on:
                 # The newest event stays: its hash is where the chain goes on.
                 connection.execute(
@@ -283,6 +271,20 @@ class Outbox:
                     ((today - self._keep_receipted).isoformat(), self._tip.sequence),
                 )
         self._cleaned_on = today
+
+    def _with_last_room(self, write: Callable[[], T]) -> T:
+        try:
+            return write()
+        except OutboxFullError:
+            if not self._reserve.give_up():
+                raise
+            written = write()
+            log.error("disk_full", help="only feedback is still stored; make room on this disk")
+            return written
+
+    def _note_run(self, boot: int, is_running: bool) -> None:
+        with self._transaction() as connection:
+            connection.execute("UPDATE chain SET boot = ?, running = ?", (boot, is_running))
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
@@ -293,7 +295,7 @@ class Outbox:
                 yield self._connection
                 self._connection.execute("COMMIT")
             except sqlite3.Error as error:
-                raise OutboxError(str(error)) from error
+                raise explain(error) from error
             finally:
                 # After a fault only; a full disk may have ended the transaction already.
                 if self._connection.in_transaction:

@@ -12,7 +12,7 @@ from edge_agent.delivery.chain_head import ChainHead
 from edge_agent.delivery.files import flush_folder
 from event_protocol.codec import hash_event
 from event_protocol.events import EpochHead, LastRun
-from event_protocol.names import NO_HASH, DeviceId
+from event_protocol.names import NO_HASH, DeviceId, format_time
 
 FILE_NAME = "outbox.sqlite"
 BUSY_TIMEOUT_S = 5.0
@@ -47,6 +47,17 @@ class ChainRecord:
 
 class OutboxError(Exception):
     """The outbox can't keep what it was given (disk full, locked, broken); nothing was written."""
+
+
+class OutboxFullError(OutboxError):
+    """It can't be kept because the disk is full."""
+
+
+def explain(error: sqlite3.Error) -> OutboxError:
+    """What SQLite's fault means to those who gave something to keep."""
+    # A disk that is full may also show as a failed write, as may a quota.
+    is_full = error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
+    return OutboxFullError(str(error)) if is_full else OutboxError(str(error))
 
 
 class _UnusableError(Exception):
@@ -179,6 +190,19 @@ def _move_aside(path: Path, now: datetime) -> Path:
             part.rename(kept.with_name(kept.name + suffix))
     flush_folder(path.parent)
     return kept
+
+
+def mark_receipted(connection: sqlite3.Connection, through: int, at: datetime) -> None:
+    """All up to `through` has its receipt of that time, and what lies behind has none."""
+    (known,) = connection.execute("SELECT receipted_through FROM chain").fetchone()
+    connection.execute(
+        "UPDATE chain SET receipted_through = ?, receipted_at = ?", (through, format_time(at))
+    )
+    # One of the two spans is empty; both follow the primary key.
+    spans = ((at.date().isoformat(), known, through), (None, through, known))
+    connection.executemany(
+        "UPDATE events SET receipted_on = ? WHERE sequence > ? AND sequence <= ?", spans
+    )
 
 
 def last_hash(connection: sqlite3.Connection) -> tuple[int, str]:

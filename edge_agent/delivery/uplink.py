@@ -21,8 +21,9 @@ from paho.mqtt.reasoncodes import ReasonCode
 from edge_agent.delivery.clock_offset import ClockOffset
 from edge_agent.delivery.health import HealthReporter, make_status
 from edge_agent.delivery.identity import IdentityError
-from edge_agent.delivery.outbox import Outbox, ReceiptOutcome
+from edge_agent.delivery.outbox import Outbox
 from edge_agent.delivery.outbox_database import OutboxError
+from edge_agent.delivery.receipts import ReceiptOutcome
 from edge_agent.delivery.send_window import SendWindow
 from edge_agent.delivery.tls import make_broker_context
 from event_protocol.enrolment import Enrolment
@@ -40,7 +41,6 @@ from event_protocol.messages import (
 from event_protocol.names import DeviceId
 from event_protocol.topics import Channel, topic_of
 
-KEEPALIVE_S = 30
 CONNECT_TIMEOUT_S = 10
 READ_AT_ONCE = 100  # events held in memory while they are handed to the client
 IDLE_TICK_S = 0.2
@@ -59,6 +59,7 @@ class UplinkTiming:
     window: int = 500
     resend_after_s: float = 10
     telemetry_every_s: float = 15
+    keepalive_s: int = 30  # a connection that died unnoticed is given up after twice that
 
 
 class Uplink:
@@ -105,7 +106,9 @@ class Uplink:
 
     def start(self) -> None:
         """Begin to connect and send; returns at once."""
-        self._client.connect_async(self._broker.host, self._broker.port, keepalive=KEEPALIVE_S)
+        self._client.connect_async(
+            self._broker.host, self._broker.port, keepalive=self._timing.keepalive_s
+        )
         self._client.loop_start()
         self._sender.start()
 

@@ -20,10 +20,10 @@ from edge_agent.core.codes import CardRating
 from edge_agent.core.confirmation import Box
 from edge_agent.core.statements import Statement
 from edge_agent.delivery.outbox import Outbox
-from edge_agent.delivery.outbox_database import OutboxError
 from edge_agent.runtime.camera_memory import CameraMemory
 from edge_agent.runtime.confirmer import Confirmer
 from edge_agent.runtime.fault_pictures import FaultPictures
+from edge_agent.runtime.held_statements import HeldStatements
 from edge_agent.runtime.pipeline import DeskPipeline
 from edge_agent.runtime.sources import empty_seconds
 from edge_agent.settings import CameraSettings
@@ -81,8 +81,7 @@ class CameraWorker:
         self._memory = CameraMemory(folder, settings.name, pipeline)
         self._faults = FaultPictures(folder, settings.name, sealing_key)
         self._lock = threading.Lock()
-        self._held: list[Statement] = []
-        self._max_held = max_held
+        self._held = HeldStatements(outbox, settings.name, max_held)
         self._newest: Frame | None = None
         self._shown_until = 0.0  # by the monotonic clock
         self._lost_since: datetime | None = None
@@ -197,7 +196,7 @@ class CameraWorker:
             said: list[Statement | CardRating] = []
             if self._lost_since is not None:
                 said += self._pipeline.camera_lost(self._lost_since, self._now())
-            if said or self._held:
+            if said or self._held.is_waiting:
                 self._store(said)
             self._keep_fault_pictures(said, None)
 
@@ -240,17 +239,8 @@ class CameraWorker:
         statements = [self._seal_card(s) if isinstance(s, CardRating) else s for s in said]
         for statement in statements:
             self._note(statement)
-        waiting = [*self._held, *statements]
         snapshot = json.dumps(self._pipeline.snapshot()).encode()
-        try:
-            self._outbox.append(waiting, snapshots={self._snapshot_name: snapshot})
-        except OutboxError as error:
-            self._held = waiting[-self._max_held :]
-            log.error("observation_held", camera=self.settings.name, reason=str(error))
-            if lost := len(waiting) - len(self._held):
-                log.error("observation_lost", camera=self.settings.name, count=lost)
-        else:
-            self._held.clear()
+        self._held.store(statements, {self._snapshot_name: snapshot})
 
     def _keep_fault_pictures(self, said: list[Statement | CardRating], frame: Frame | None) -> None:
         """Of a new alarm, once for all desks; later, a good frame may be the one before."""

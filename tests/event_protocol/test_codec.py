@@ -37,6 +37,7 @@ from event_protocol.events import (
     FeedbackChannel,
     FeedbackSubmitted,
     LastRun,
+    ObservationsDropped,
     PictureShift,
     PresenceObserved,
     PresenceState,
@@ -97,6 +98,7 @@ STATEMENTS: dict[type[EventData], st.SearchStrategy[EventData]] = {
         observed_share=shares,
         session_id=st.none() | st.uuids(),
     ),
+    ObservationsDropped: st.builds(ObservationsDropped, camera=names, count=positive, since=times),
     QueueObserved: st.builds(
         QueueObserved, zone=names, band=st.sampled_from(QueueBand), since=times, confidence=shares
     ),
@@ -127,7 +129,7 @@ def events(draw: st.DrawFn) -> Event:
         "clockoffsetms": draw(st.none() | st.integers(-MAX_INTEGER, MAX_INTEGER)),
         "data": said,
     }
-    if not isinstance(said, DeviceStarted | DeviceCheckpoint):
+    if not isinstance(said, DeviceStarted | DeviceCheckpoint | ObservationsDropped):
         fields["subject"] = draw(names)
     if isinstance(said, FeedbackSubmitted | FeedbackAmended):
         fields["sealed"] = draw(st.none() | st.text("abcdef:=+/", max_size=200))

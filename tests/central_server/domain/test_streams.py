@@ -43,6 +43,18 @@ def test_an_unreadable_position_is_stepped_over_as_unknown() -> None:
     assert told.flags == {}
 
 
+def test_what_a_full_disk_dropped_is_unknown_from_then_on() -> None:
+    story = desk().comes(5, 1).officer(30, "occupied", since=0)
+    dropped = {"camera": "c", "count": 40, "since": minute(32).isoformat()}
+    story.say(60, "observations.dropped", dropped)
+    story.officer(61, "occupied").zone(61, "occupied", since=5, session=1).goes(62)
+    told = both_ways(story)
+    session = told.session(1)
+    assert figures(session).unobserved_s == 29 * 60
+    assert session.state is ENDED
+    assert told.flags == {}
+
+
 def test_a_clock_in_the_future_breaks_nothing_and_claims_nothing() -> None:
     far = 40 * 365 * 24 * 60
     story = desk().officer(4, "empty").comes(5, 1).zone(far, "occupied", session=1, clock="future")

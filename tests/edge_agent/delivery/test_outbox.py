@@ -10,8 +10,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from edge_agent.core.statements import Statement
-from edge_agent.delivery.outbox import CHECKPOINT_EVERY, Outbox, ReceiptOutcome
+from edge_agent.delivery.outbox import CHECKPOINT_EVERY, Outbox
 from edge_agent.delivery.outbox_database import OutboxError
+from edge_agent.delivery.receipts import ReceiptOutcome
 from event_protocol.codec import Accepted, decode_event
 from event_protocol.events import (
     CameraObserved,
