@@ -39,6 +39,8 @@ from web.pages import render, translate
 COOKIE = "onestop_session"
 CSRF_HEADER = "X-CSRF-Token"
 CSRF_FIELD = "csrf_token"
+# Sent with what an open page asks by itself: nobody's activity, so that the log-in goes idle.
+LISTENING_HEADER = "X-Listening"
 _SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 
 
@@ -102,7 +104,8 @@ class Visit:
 def open_visit(request: Request, context: Context, language: Language) -> Visit:
     """The visit of whoever the cookie belongs to; `NotLoggedInError` if it opens nothing."""
     token = request.cookies.get(COOKIE)
-    login = None if token is None else logins.find_login(context, token)
+    is_use = LISTENING_HEADER not in request.headers
+    login = None if token is None else logins.find_login(context, token, is_use=is_use)
     if login is None or login.stage is not Stage.COMPLETE:
         raise NotLoggedInError(is_half_way=login is not None)
     with context.database.reading() as db:

@@ -10,6 +10,7 @@ from central_server.domain.errors import NotFoundError
 from central_server.domain.permissions import FlagScope, Permission
 from central_server.http.dependencies import GUARDED, CurrentVisit, Visit
 from central_server.services import evidence as evidence_service
+from central_server.services import evidence_pages
 from central_server.storage.evidence_tables import EvidenceRequestRow
 from event_protocol.evidence import MEDIA_TYPE_OF, EvidenceKind
 
@@ -42,6 +43,25 @@ def ask(
         reason=reason,
     )
     return _back(row)
+
+
+@router.get("/evidence/{request_id}")
+def follow(visit: CurrentVisit, request_id: UUID, seen: str = "") -> Response:
+    """The request as the flag's page shows it; nothing (204) while it is as it was seen."""
+    view = evidence_pages.read_request(
+        visit.context,
+        visit.scope(Permission.SEE_EVIDENCE),
+        str(request_id),
+        visit.viewer.user_id,
+    )
+    if view.progress is not None and view.progress == seen:
+        return Response(status_code=204)
+    return visit.page(
+        "evidence/_followed.html",
+        view=view,
+        may_ask=visit.viewer.may(Permission.ASK_EVIDENCE),
+        longest_reason=evidence_service.MAX_REASON_CHARACTERS,
+    )
 
 
 @router.post("/evidence/{request_id}/view")

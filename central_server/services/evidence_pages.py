@@ -42,6 +42,14 @@ class RequestView:
         return self.request.state if self.arrived is None else "under_way"
 
 
+    @property
+    def progress(self) -> str | None:
+        """Changes as the request does; `None` once there is no more to come."""
+        if self.phase not in (EvidenceState.ASKED.value, "under_way"):
+            return None
+        return f"{self.phase}-{self.arrived or 0}"
+
+
 @dataclass(frozen=True, slots=True)
 class Pictures:
     """All that a flag's page says of pictures."""

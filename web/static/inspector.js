@@ -70,6 +70,26 @@ function follow() {
   });
 }
 
+// --- pictures under way --------------------------------------------------------------------------
+
+const FOLLOW_EVERY_MS = 2000;
+
+// A log-in that has ended ends it; a line that broke does not.
+async function followPictures(place) {
+  const options = { headers: { "X-Listening": "1" }, redirect: "manual" };
+  const answer = await fetch(place.dataset.follow, options).catch(() => null);
+  const isTyping = place.contains(document.activeElement); // what is typed there is not lost
+  if (answer?.status === 200 && !isTyping) {
+    const template = document.createElement("template");
+    template.innerHTML = (await answer.text()).trim();
+    const fresh = template.content.firstElementChild;
+    place.replaceWith(fresh);
+    place = fresh;
+  }
+  const goesOn = answer === null || answer.ok || answer.status >= 500;
+  if (goesOn && place.dataset.follow) setTimeout(followPictures, FOLLOW_EVERY_MS, place);
+}
+
 // --- keys and decisions ------------------------------------------------------------------------
 
 async function decide(form) {
@@ -146,6 +166,7 @@ function tellTimes() {
 }
 
 document.querySelectorAll("[data-help], [data-marks]").forEach((part) => (part.hidden = false));
+document.querySelectorAll("[data-follow]").forEach(followPictures);
 document.addEventListener("htmx:afterSettle", follow);
 window.addEventListener("pagehide", () => stream?.close());
 setInterval(tellTimes, 60_000);

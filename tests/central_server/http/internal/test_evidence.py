@@ -1,5 +1,6 @@
 """Pictures on a flag's page and as JSON: asked for, here, or why not; for the inspection side."""
 
+import re
 from collections.abc import Callable
 
 import httpx
@@ -129,6 +130,29 @@ def test_pictures_are_opened_with_a_reason_and_served_by_ranges(
     assert browser(Role.AUDITOR).get(content).status_code == 409
 
 
+def test_an_open_page_is_told_of_news_alone(
+    inspector: Browser, ask: Callable[..., EvidenceRequestRow], box: Box
+) -> None:
+    row = ask()
+
+    def follow() -> httpx.Response:
+        [place] = re.findall(r'data-follow="([^"]+)"', shown)
+        return inspector.get(place)
+
+    shown = inspector.get(PAGE).text
+    assert (follow().status_code, follow().content) == (204, b"")
+    box.send("PUT", row.request_id, box.sign(box.report(row, CLIP)))
+    box.send("PATCH", row.request_id, CLIP[:100], offset=0)
+    shown = follow().text
+    assert shown.strip().startswith("<article")
+    assert f'<progress max="{len(CLIP)}" value="100">' in shown
+    assert follow().status_code == 204
+    box.send("PATCH", row.request_id, CLIP[100:], offset=100)
+    shown = follow().text
+    assert f'action="/evidence/{row.request_id}/view"' in shown
+    assert "data-follow" not in shown
+
+
 def test_who_asked_and_looked_stands_on_the_page_and_in_the_audit(
     inspector: Browser, browser: OpenBrowser, ask: Callable[..., EvidenceRequestRow], box: Box
 ) -> None:
@@ -240,7 +264,8 @@ def test_a_clip_is_asked_for_opened_and_played_by_keyboard(
             [waiting] = evidence_store.list_outstanding(db)
         box.upload(waiting.request, CLIP)
         assert evidence.files_of(context).has(sha256_hex(CLIP))
-        page.reload()
+        page.get_by_label("Why you look").wait_for()  # comes by itself
+        assert page.locator("[data-follow]").count() == 0
         page.get_by_label("Why you look").focus()
         page.keyboard.type("deciding")
         page.keyboard.press("Enter")

@@ -38,6 +38,7 @@ GUARDED: dict[tuple[str, str], Entry] = {
     ("POST", "/flags/{flag_id}/dismiss"): _any(P.DECIDE_FLAGS, form={"reason": "đã kiểm tra"}),
     ("POST", "/flags/{flag_id}/acknowledge"): _any(P.DECIDE_FLAGS, form={}),
     ("POST", "/flags/{flag_id}/evidence"): _any(P.ASK_EVIDENCE, form=WHY),
+    ("GET", "/evidence/{request_id}"): _any(P.SEE_EVIDENCE),
     ("POST", "/evidence/{request_id}/view"): _any(P.SEE_EVIDENCE, form=WHY),
     ("POST", "/evidence/{request_id}/hold"): _any(P.ASK_EVIDENCE, form=WHY),
     ("POST", "/evidence/{request_id}/lift"): _any(P.ASK_EVIDENCE, form=WHY),
