@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import typer
 
-from central_server.commands import opening, proving, registering, running, securing
+from central_server.commands import opening, proving, registering, running, safekeeping, securing
 from central_server.services.context import ServerContext
 from central_server.settings import ServerSettings
 
@@ -24,6 +24,10 @@ app.command()(running.simulate)
 app.command("verify-log")(proving.verify_log)
 app.command()(proving.anchor)
 app.command("export-log")(proving.export_log)
+app.command()(safekeeping.backup)
+app.command()(safekeeping.restore)
+app.command("make-backup-key")(safekeeping.make_backup_key)
+app.command("rotate-keys")(safekeeping.rotate_keys)
 
 
 def read_clock() -> datetime:

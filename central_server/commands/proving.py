@@ -13,6 +13,7 @@ from rich.progress import Progress
 from central_server.commands.opening import ConfigOption, fail, opened
 from central_server.services import anchors, log_export, verification
 from central_server.services import rebuild as rebuild_service
+from central_server.services.context import ServerContext
 from central_server.services.evidence import files_of
 from central_server.services.evidence_verification import verify_pictures
 from central_server.storage import log_records
@@ -31,9 +32,16 @@ def verify_log(
     ] = None,
 ) -> None:
     """Check every chain, signature and picture; names what deviates; exit code 1 if anything."""
+    with opened(command, config) as context:
+        deviating = print_deviations(context, copies)
+    if deviating:
+        raise typer.Exit(DEVIATES)
+
+
+def print_deviations(context: ServerContext, copies: Path | None = None) -> int:
+    """Verifies logs and pictures; how many records deviate, each printed."""
     deviating = 0
     with (
-        opened(command, config) as context,
         context.database.reading() as db,
         Progress(console=Console(stderr=True)) as progress,
     ):
@@ -46,8 +54,7 @@ def verify_log(
             deviating += 1
             typer.echo(str(deviation))
     typer.echo(f"{deviating} deviations" if deviating else "the logs are what was written")
-    if deviating:
-        raise typer.Exit(DEVIATES)
+    return deviating
 
 
 def anchor(command: typer.Context, config: ConfigOption = None) -> None:

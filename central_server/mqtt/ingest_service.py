@@ -15,6 +15,7 @@ from typing import TypeVar
 import structlog
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
+from central_server.domain.custody_log import KeysRotated
 from central_server.domain.server_log import RegistryChanged
 from central_server.mqtt.broker_tls import make_broker_context
 from central_server.mqtt.projection_thread import ProjectionThread
@@ -45,7 +46,8 @@ IDLE_S = 0.005  # a pause in the stream: no use in letting the batch wait for mo
 POLL_S = 0.2  # how soon threads see that they should end
 FIRST_RETRY_S, LAST_RETRY_S = 0.1, 5.0
 CHORES_EVERY_S = 5.0
-REGISTRY_CHANGED = RegistryChanged.model_fields["type"].default
+# What changes something in devices' configurations.
+CHANGES = tuple(str(kind.model_fields["type"].default) for kind in (RegistryChanged, KeysRotated))
 EVENTS_ENDING = f"/{Channel.EVENTS}"
 
 # An event in hand is a dozen small objects that die with their batch, without cycles. At Python's
@@ -121,8 +123,11 @@ class IngestService:
 
     def command(self, device: DeviceId, command: Command) -> None:
         """Signs it and sends it to that device. Any thread."""
-        signed = encode_signed(device, command, self._context.keys.signing)
-        self._subscriber.publish([(device, Channel.COMMANDS, signed)])
+        keys = self._context.keys
+        # A device that was away may believe a former key only, until this tells it of the new one.
+        former = keys.former_signing if isinstance(command, DeviceConfiguration) else ()
+        signed = [encode_signed(device, command, key) for key in (*former, keys.signing)]
+        self._subscriber.publish((device, Channel.COMMANDS, one) for one in signed)
 
     def _take(self, read: Sequence[Delivery]) -> None:
         self._came += len(read)
@@ -227,9 +232,10 @@ class IngestService:
         """A device that came back is told what it is and how far its events are committed."""
         for stream in online:
             device = DeviceId(stream[0])
-            self._send([device_receipts.state_of(self._context, stream)])
+            # First: the receipt may be signed with a key that it does not know yet.
             self._configured.pop(device, None)
             self._configure([device])
+            self._send([device_receipts.state_of(self._context, stream)])
 
     def _configure(self, devices: Iterable[DeviceId]) -> None:
         """Sends each its configuration, if it is not the one that was sent last."""
@@ -246,7 +252,7 @@ class IngestService:
             return
         self._send(device_receipts.remind(self._context))
         with self._context.database.reading() as db:
-            changed_at = server_log.last_sequence_of(db, REGISTRY_CHANGED)
+            changed_at = max(server_log.last_sequence_of(db, kind) for kind in CHANGES)
         if changed_at != self._registry_seen:
             self._configure(list(self._configured))
             self._registry_seen = changed_at

@@ -26,6 +26,7 @@ from central_server.domain.evidence_log import (
 from central_server.domain.permissions import FlagScope, UnitScope
 from central_server.services import projector
 from central_server.services.context import ServerContext
+from central_server.settings import ServerSettings
 from central_server.storage import evidence, flag_lists, server_log
 from central_server.storage.evidence_files import EvidenceFiles
 from central_server.storage.evidence_tables import EvidenceRequestRow
@@ -51,7 +52,11 @@ class Sight:
 
 def files_of(context: ServerContext) -> EvidenceFiles:
     """Where this server keeps pictures."""
-    settings = context.settings
+    return files_at(context.settings)
+
+
+def files_at(settings: ServerSettings) -> EvidenceFiles:
+    """Where a server with those settings keeps them."""
     return EvidenceFiles(settings.evidence_directory, settings.evidence.reserve_mb * 10**6)
 
 

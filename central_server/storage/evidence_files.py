@@ -47,6 +47,10 @@ class EvidenceFiles:
         """Whether it is here, whole."""
         return self.path_of(sha256).is_file()
 
+    def list_finished(self) -> Iterator[Path]:
+        """Every finished file."""
+        return (path for path in sorted((self.folder / "content").glob("*/*")) if path.is_file())
+
     def offset_of(self, request_id: str, sha256: str) -> int:
         """How much of that upload has arrived, of its present content."""
         try:

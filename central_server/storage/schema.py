@@ -29,6 +29,11 @@ def is_current(db: Session) -> bool:
     return set(at) == set(ScriptDirectory(str(MIGRATIONS)).get_heads())
 
 
+def revision_of(db: Session) -> str:
+    """The step at which the database stands; there is one head."""
+    return MigrationContext.configure(db.connection()).get_current_revision() or "base"
+
+
 def alembic_config(db: Session) -> Config:
     """Alembic's settings, bound to the transaction of `db`."""
     config = Config()

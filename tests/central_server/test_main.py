@@ -166,6 +166,16 @@ def test_an_export_is_verified_by_a_program_of_its_own(
     assert "No such file" in refused.stderr
 
 
+def test_a_running_server_is_backed_up_and_comes_back_elsewhere(
+    commands: Commands, server: Program, tmp_path: Path
+) -> None:
+    backed_up = commands.run("backup", str(tmp_path / "backups"))
+    assert backed_up.returncode == 0, backed_up.stderr
+    restored = Commands(commands.repository, tmp_path).run("restore", str(tmp_path / "backups"))
+    assert restored.returncode == 0, restored.stderr
+    assert restored.stdout.endswith("the logs are what was written\n")
+
+
 def test_an_extra_worker_ends_cleanly(commands: Commands, server: Program) -> None:
     with commands.program("ingest", log="ingest.log") as worker:
         worker.wait_for_output("linked to broker", START_LIMIT_S)
