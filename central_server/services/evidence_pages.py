@@ -41,7 +41,6 @@ class RequestView:
         """The request's state, or `under_way` once the device has begun to send."""
         return self.request.state if self.arrived is None else "under_way"
 
-
     @property
     def progress(self) -> str | None:
         """Changes as the request does; `None` once there is no more to come."""
