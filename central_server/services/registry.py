@@ -98,9 +98,7 @@ def load_units(context: ServerContext, file: Path, *, by: str = "command") -> in
         for device in wanted.devices:
             if device.revoked and device.id not in known.revoked:
                 reason = f"said by {file.name}"[:300]
-                lost_boxes.note(
-                    context, db, DeviceRevoked(device=device.id, by=by, reason=reason)
-                )
+                lost_boxes.note(context, db, DeviceRevoked(device=device.id, by=by, reason=reason))
     broker_accounts.write_password_file(context)
     return changed
 
