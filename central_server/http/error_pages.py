@@ -114,6 +114,8 @@ async def _on_validation_error(request: Request, error: Exception) -> Response:
 
 async def _on_framework_error(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 500
+    if status == 400:  # a body that is neither text nor a form
+        return answer(request, 422, "error.invalid", fields="body")
     return answer(request, status, _CODE_OF_STATUS.get(status, "error.unexpected"))
 
 

@@ -108,8 +108,8 @@ Page = Annotated[PublicPage, Depends(open_page)]
 
 async def read_fields(request: Request) -> FormData:
     """What was posted, without files."""
-    posted = await request.form()
-    return FormData([(k, v) for k, v in posted.multi_items() if isinstance(v, str)])
+    async with request.form() as posted:  # files that nobody asked for are closed behind it
+        return FormData([(k, v) for k, v in posted.multi_items() if isinstance(v, str)])
 
 
 Fields = Annotated[FormData, Depends(read_fields)]

@@ -25,3 +25,5 @@ def write_json_logs() -> None:
         )
     )
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
+    # It warns of each form that is none: anybody could fill the log, and a line has its time.
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)

@@ -52,10 +52,11 @@ class Citizen:
         """A form as a browser sends it."""
         return self.post_bytes(path, urlencode(fields, doseq=True).encode())
 
-    def post_bytes(self, path: str, body: bytes) -> httpx.Response:
+    def post_bytes(
+        self, path: str, body: bytes, kind: str = "application/x-www-form-urlencoded"
+    ) -> httpx.Response:
         """A form's bytes as they are."""
-        kind = {"content-type": "application/x-www-form-urlencoded"}
-        return self._ask("POST", path, content=body, headers=kind)
+        return self._ask("POST", path, content=body, headers={"content-type": kind})
 
     def tap(self, rating: int, path: str = "/r/desk-1") -> httpx.Response:
         """Opens the page and touches a face."""

@@ -4,6 +4,8 @@ from datetime import timedelta
 
 import pytest
 from fastapi import FastAPI
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from central_server.domain.permissions import FlagScope, UnitId, everywhere
 from central_server.services import evidence
@@ -38,6 +40,25 @@ def test_a_clip_arrives_in_chunks(
     asked = box.send("HEAD", row.request_id)
     assert (asked.status_code, asked.headers["Upload-Offset"]) == (200, str(len(CLIP)))
     assert asked.content == b""
+
+
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    method=st.sampled_from(["PUT", "PATCH", "HEAD"]),
+    body=st.binary(max_size=400) | st.text().map(str.encode) | st.just(b'{"report": {}}'),
+    offset=st.none() | st.integers(-5, 2**53 - 1),
+    is_known=st.booleans(),
+)
+def test_whatever_a_paired_box_signs_is_answered(
+    box: Box,
+    row: EvidenceRequestRow,
+    method: str,
+    body: bytes,
+    offset: int | None,
+    is_known: bool,
+) -> None:
+    request_id = row.request_id if is_known else make_id("none")
+    assert box.send(method, request_id, body, offset=offset).status_code < 500
 
 
 def test_a_chunk_from_elsewhere_is_told_where_to_go_on(box: Box, row: EvidenceRequestRow) -> None:
