@@ -77,6 +77,10 @@ class WebSettings(Section):
     session_life_hours: int = Field(
         default=12, ge=1, description="A log-in ends after so long, however busy it is."
     )
+    monitoring_token_file: Path | None = Field(
+        default=None,
+        description="File with the bearer token for /metrics and /readyz; empty: for this machine.",
+    )
     second_factor_roles: tuple[Role, ...] | None = Field(
         default=None,
         description="Who can't log in without a code of an authenticator app; others may set one. "
@@ -90,7 +94,6 @@ class WebSettings(Section):
             return self.second_factor_roles
         is_here = is_loopback(urlsplit(self.internal_url).hostname or "")
         return () if is_here else SECOND_FACTOR_ROLES
-
 
     @field_validator("tls_at_proxy")
     @classmethod
