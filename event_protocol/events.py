@@ -154,8 +154,9 @@ class CameraObserved(WireModel):
 class PresenceObserved(WireModel):
     """What can be said of one zone, since when.
 
-    `confidence` is 0–1; `observed_share` is the share of the time since the last statement on this
-    zone in which the picture could be trusted. Each stay in a citizen zone has a `session_id`.
+    `confidence` is 0–1 and orders statements by how much to rely on them; it is no measured
+    probability. `observed_share` is the share of the time since the last statement on this zone in
+    which the picture could be trusted. Each stay in a citizen zone has a `session_id`.
     """
 
     zone: ZoneName
@@ -168,7 +169,7 @@ class PresenceObserved(WireModel):
 
 
 class QueueObserved(WireModel):
-    """How many people wait, in three bands."""
+    """How many people wait, in three bands; `confidence` as that of presence."""
 
     zone: ZoneName
     band: QueueBand

@@ -3,6 +3,9 @@
 Two separate figures are two people. One figure as broad as high is hardly one person, but people
 behind each other are one figure, so that `ONE` is never certain. While presence is unknown nothing
 is said: `presence.observed` says that.
+
+How certain a band is, is a convention that orders them by how much to rely on them, and no measured
+probability: see docs/decisions/0012-second-opinion.md.
 """
 
 from datetime import datetime, timedelta
@@ -10,7 +13,7 @@ from datetime import datetime, timedelta
 from edge_agent.core.desk_zones import Zone
 from edge_agent.core.lasting import Lasting
 from edge_agent.core.statements import Statement
-from edge_agent.core.zone_evidence import ENTER_SHARE
+from edge_agent.core.zone_evidence import DOUBTFUL, ENTER_SHARE
 from edge_agent.core.zone_reading import ZoneReading
 from event_protocol.events import PresenceState, QueueBand, QueueObserved
 from event_protocol.names import DeskId
@@ -19,6 +22,7 @@ from event_protocol.names import DeskId
 BROAD = 0.85
 CHANGE_AFTER = timedelta(seconds=3)  # shorter, and two who pass each other are a queue
 CERTAIN_ONE, CERTAIN_APART, CERTAIN_BROAD = 0.7, 0.85, 0.6
+CERTAIN_HARDLY = 0.5  # somebody is there, but no figure stands out
 
 
 class QueueTracker:
@@ -38,6 +42,8 @@ class QueueTracker:
             self._shown.forget()
             return []
         band, confidence = _count(reading, presence)
+        if reading.is_hidden or not reading.is_calibrated:
+            confidence = min(confidence, DOUBTFUL)
         if band is self._band:
             self._shown.forget()
             return []
@@ -58,4 +64,4 @@ def _count(reading: ZoneReading, presence: PresenceState) -> tuple[QueueBand, fl
         return QueueBand.SEVERAL, CERTAIN_APART
     if people and people[0].breadth >= BROAD:
         return QueueBand.SEVERAL, CERTAIN_BROAD
-    return QueueBand.ONE, CERTAIN_ONE
+    return QueueBand.ONE, CERTAIN_ONE if people else CERTAIN_HARDLY

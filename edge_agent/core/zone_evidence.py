@@ -20,6 +20,8 @@ from event_protocol.events import PresenceState
 ENTER_SHARE = 0.06
 LEAVE_SHARE = 0.04
 CLEAR_OUTLINE = 0.15
+# As sure as can be of a zone that nobody vouched to be empty, or before which somebody stands.
+DOUBTFUL = 0.6
 
 ENTER_AFTER = timedelta(seconds=1)  # shorter, and everybody who walks past the desk has a session
 LEAVE_AFTER = timedelta(seconds=1.5)  # shorter, and someone bending down ends a session
@@ -99,7 +101,7 @@ class ZoneEvidence:
         if is_occupied:
             sure -= 0.4 * min(1.0, self._motion.still_for(at) / THING_AFTER)
         is_doubtful = reading.is_hidden or not reading.is_calibrated
-        return round(max(0.1, min(sure, 0.6) if is_doubtful else sure), 2)
+        return round(max(0.1, min(sure, DOUBTFUL) if is_doubtful else sure), 2)
 
     # --- against the empty reference -------------------------------------------------------------
 

@@ -5,7 +5,14 @@ from uuid import uuid4
 
 from edge_agent.core.desk_zones import Zone
 from edge_agent.core.presence import PresenceTracker
-from edge_agent.core.queue import CERTAIN_APART, CERTAIN_BROAD, CERTAIN_ONE, QueueTracker
+from edge_agent.core.queue import (
+    CERTAIN_APART,
+    CERTAIN_BROAD,
+    CERTAIN_HARDLY,
+    CERTAIN_ONE,
+    QueueTracker,
+)
+from edge_agent.core.zone_evidence import DOUBTFUL
 from edge_agent.core.zone_reading import Figure, ZoneReading
 from event_protocol.events import PresenceState, QueueBand, QueueObserved, ZoneRole
 from event_protocol.names import DeskId
@@ -71,6 +78,20 @@ def test_nothing_is_said_of_what_is_not_known_and_all_anew_afterwards() -> None:
 
 def test_a_remnant_makes_an_empty_bench_less_certain() -> None:
     assert play((0, 5, EMPTY, (Figure(0.03, 1.0),))) == [(0, NOBODY, 0.75)]
+
+
+def test_a_band_is_no_surer_than_its_picture_allows() -> None:
+    """Hidden or not vouched for, or with nobody who stands out."""
+
+    def first(reading: ZoneReading, presence: PresenceState) -> tuple[QueueBand, float]:
+        (said,) = QueueTracker(DESK, ZONE).observe(reading, presence, START)
+        assert isinstance(said.data, QueueObserved)
+        return said.data.band, said.data.confidence
+
+    assert first(ZoneReading(0, is_hidden=True), EMPTY) == (NOBODY, DOUBTFUL)
+    assert first(ZoneReading(0, is_calibrated=False), EMPTY) == (NOBODY, DOUBTFUL)
+    assert first(ZoneReading(0.5, is_hidden=True, figures=APART), OCCUPIED) == (SEVERAL, DOUBTFUL)
+    assert first(ZoneReading(0.05, figures=(Figure(0.05, 1.0),)), OCCUPIED) == (ONE, CERTAIN_HARDLY)
 
 
 def test_only_waiting_zones_have_queues() -> None:
