@@ -51,7 +51,8 @@ POOR_VIEW_HIDDEN = 0.5
 SATURATED = 245.0
 GLARE_SHARE = 0.5  # of what is hidden
 
-DEFOCUSED_BELOW = 0.42  # of the view's sharpness
+# Of the view's sharpness: a camera that shakes leaves 0.66, a blur of two pixels up to 0.52.
+DEFOCUSED_BELOW = 0.55
 LEAST_KEPT = 0.25  # of the blocks that can be told; fewer do not tell sharpness
 SAME_LAYOUT = 0.85  # correlation of the blocks' brightness: a view out of focus keeps it
 LEAST_CONTRAST = 0.3  # and so much of its spread
