@@ -42,8 +42,7 @@ def append(context: ServerContext, batch: Sequence[Incoming]) -> list[Addressed]
         heads = streams.open_heads(db, ((row.device, row.epoch) for row in rows))
         added, beside = _add_rows(db, rows, heads)
         _advance(db, added, heads, now)
-        for one in misfits:
-            quarantine.add(db, one, now)
+        quarantine.add(db, misfits, now)
         for row, kind in beside:
             _record_incident(db, row, kind, now)
         registry.mark_heard(db, known, now)
@@ -60,7 +59,7 @@ def set_aside(context: ServerContext, message: Incoming, reason: str) -> list[Ad
     filed = file_message(message, now)
     refused = misfit(message, f"can't be stored: {reason}", filed.device)
     with context.database.transaction() as db:
-        quarantine.add(db, refused, now)
+        quarantine.add(db, [refused], now)
         return device_receipts.name_rejections(db, [], [refused], now) if filed.device else []
 
 
@@ -174,7 +173,7 @@ def _record_incident(db: Session, row: StoredEvent, kind: IncidentKind, now: dat
         epoch=row.epoch,
         sequence=row.sequence,
     )
-    if quarantine.add(db, kept, now):
+    if quarantine.add(db, [kept], now):
         incident = IncidentRecorded(
             device=row.device,
             epoch=row.epoch,

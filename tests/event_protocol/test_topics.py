@@ -10,6 +10,9 @@ from event_protocol.topics import (
     may_publish,
     may_subscribe,
     parse_topic,
+    server_may_publish,
+    server_may_receive,
+    server_may_subscribe,
     topic_of,
     topics_of_all,
 )
@@ -61,3 +64,20 @@ def test_a_device_publishes_upwards_and_reads_downwards_under_its_own_name(
     assert may_subscribe(BOX, own) is (channel in TO_DEVICE)
     assert not may_publish(BOX, others)
     assert not may_subscribe(BOX, others)
+
+
+@pytest.mark.parametrize("channel", Channel)
+def test_the_server_writes_downwards_and_reads_upwards(channel: Channel) -> None:
+    own, downwards = topic_of(BOX, channel), channel in TO_DEVICE
+    assert server_may_publish(own) == downwards
+    assert server_may_receive(own) != downwards
+    assert server_may_subscribe(topics_of_all(channel)) != downwards
+    assert not server_may_subscribe(own)  # one for all of them, not one for each
+    assert not server_may_publish(topics_of_all(channel))
+
+
+@pytest.mark.parametrize("topic", ["#", "onestop/v1/#", "onestop/v1/+/+", "$SYS/#", ""])
+def test_the_server_has_nothing_beyond_the_channels(topic: str) -> None:
+    assert not server_may_publish(topic)
+    assert not server_may_subscribe(topic)
+    assert not server_may_receive(topic)
