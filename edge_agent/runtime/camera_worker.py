@@ -79,7 +79,7 @@ class CameraWorker:
         self._confirmer = confirmer
         self._empty = empty_seconds(settings)
         self._memory = CameraMemory(folder, settings.name, pipeline)
-        self._faults = FaultPictures(folder, settings.name, sealing_key)
+        self._faults = FaultPictures(folder, settings.name, sealing_key, settings.masks)
         self._lock = threading.Lock()
         self._held = HeldStatements(outbox, settings.name, max_held)
         self._newest: Frame | None = None

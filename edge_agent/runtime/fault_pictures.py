@@ -1,20 +1,24 @@
 """What a camera showed before and after each alarm: two small pictures, kept at the box.
 
 They are sealed to the server's key, as all that shows people here: whoever takes the box can't see
-them. Small, for they say what happened to the camera; who did it is for the evidence ring.
+them. Small, for they say what happened to the camera; who did it is for the evidence ring. What no
+clip may show is black in them, too.
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import cv2
+import numpy as np
 import structlog
 
+from edge_agent.core.desk_zones import Point
 from edge_agent.delivery.files import write_whole
 from edge_agent.vision.frames import Frame
+from edge_agent.vision.privacy import fill_masks
 from event_protocol.events import CameraState
 from event_protocol.sealing import seal_bytes
 
@@ -41,9 +45,16 @@ class FaultPicture:
 class FaultPictures:
     """The pairs of one camera. For the camera's thread only."""
 
-    def __init__(self, folder: Path, camera: str, sealing_key: Callable[[], bytes]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        camera: str,
+        sealing_key: Callable[[], bytes],
+        masks: Sequence[Sequence[Point]] = (),
+    ) -> None:
         self._folder = _folder_of(folder, camera)
         self._sealing_key = sealing_key
+        self._masks = masks
         self._good: Frame | None = None
 
     def note_good(self, frame: Frame) -> None:
@@ -57,7 +68,7 @@ class FaultPictures:
             self._folder.mkdir(mode=0o700, exist_ok=True)
             for frame, when in ((self._good, "before"), (after, "after")):
                 if frame is not None:
-                    sealed = seal_bytes(_to_jpeg(frame), self._sealing_key())
+                    sealed = seal_bytes(_to_jpeg(frame, self._masks), self._sealing_key())
                     write_whole(self._folder / f"{stem}-{when}.sealed", sealed.encode())
             self._drop_oldest()
         except OSError as error:
@@ -86,9 +97,10 @@ def _folder_of(folder: Path, camera: str) -> Path:
     return folder / f"faults-{camera}"
 
 
-def _to_jpeg(frame: Frame) -> bytes:
+def _to_jpeg(frame: Frame, masks: Sequence[Sequence[Point]]) -> bytes:
     height, width = frame.image.shape[:2]
     size = (WIDTH, max(1, round(height * WIDTH / width)))
-    small = cv2.resize(frame.image, size, interpolation=cv2.INTER_AREA)
+    small = np.asarray(cv2.resize(frame.image, size, interpolation=cv2.INTER_AREA), np.uint8)
+    fill_masks(small, masks)
     _, jpeg = cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
     return jpeg.tobytes()

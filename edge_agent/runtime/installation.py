@@ -101,7 +101,7 @@ class AgentInstallation:
             drawn = tuple(parse_polygon(f"mask {n}", mask) for n, mask in enumerate(masks, 1))
         except ZonesError as error:
             raise RefusedError("masks_malformed", str(error)) from error
-        self._save(settings.model_copy(update={"masks": drawn}))
+        self._keep(settings.model_copy(update={"masks": drawn}))
 
     def take_picture(self, camera: str) -> bytes | None:
         """The newest picture as JPEG."""
@@ -180,19 +180,12 @@ class AgentInstallation:
         raise RefusedError("no_camera", name)
 
     def _keep(self, camera: CameraSettings) -> None:
-        """Save the camera and start it anew."""
-        self._save(camera)
-        try:
-            self._agent.restart_camera(camera)
-        except AgentError as error:
-            raise RefusedError("not_started", str(error)) from error
-
-    def _save(self, camera: CameraSettings) -> None:
         try:
             save_camera(self._agent.folder, camera)
+            self._agent.restart_camera(camera)
         except OSError as error:
             raise RefusedError("not_saved", error.strerror or "") from error
-        except SettingsError as error:
+        except (AgentError, SettingsError) as error:
             raise RefusedError("not_started", str(error)) from error
 
 

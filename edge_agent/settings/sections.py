@@ -75,7 +75,8 @@ class CameraSettings(Section):
     )
     masks: tuple[tuple[Point, ...], ...] = Field(
         default=(),
-        description="Areas that no clip may show: polygons of [x, y], as in zones.",
+        description="Areas that no clip, snapshot or picture of an alarm may show: polygons of "
+        "[x, y], as in zones.",
     )
 
     @property

@@ -63,10 +63,7 @@ class Privacy:
         for seen, box in self._faces:
             if -COVER_BEFORE <= at - seen < COVER_FOR:
                 _blur(shown, box)
-        height, width = image.shape[:2]
-        for mask in self._masks:
-            corners = np.rint(np.array(mask) * (width, height)).astype(np.int32)
-            cv2.fillPoly(shown, [corners], (0, 0, 0))
+        fill_masks(shown, self._masks)
         return shown, at
 
     def draw_pause(self, width: int, height: int, begin: datetime, end: datetime) -> Image:
@@ -78,6 +75,14 @@ class Privacy:
         place = ((width - wide) // 2, (height + high) // 2)
         cv2.putText(image, text, place, cv2.FONT_HERSHEY_SIMPLEX, scale, _TEXT_COLOUR, 1)
         return image
+
+
+def fill_masks(image: Image, masks: Iterable[Sequence[Point]]) -> None:
+    """Make these areas (polygons in shares of the picture) black in it."""
+    height, width = image.shape[:2]
+    for mask in masks:
+        corners = np.rint(np.array(mask) * (width, height)).astype(np.int32)
+        cv2.fillPoly(image, [corners], (0, 0, 0))
 
 
 def hide_faces(png: bytes) -> bytes:

@@ -47,6 +47,15 @@ def test_the_server_can_open_what_there_was_before_and_after(
     assert abs(int(opened(after.path).mean()) - 20) < 3
 
 
+def test_what_no_clip_may_show_is_black_here_too(tmp_path: Path) -> None:
+    left_half = ((0.0, 0.0), (0.5, 0.0), (0.5, 1.0), (0.0, 1.0))
+    faults = FaultPictures(tmp_path, "room", lambda: PUBLIC, (left_half,))
+    faults.keep(CameraState.MOVED, AT, picture(200))
+    (kept,) = list_fault_pictures(tmp_path, "room")
+    assert opened(kept.path)[:, :150].max() < 20
+    assert opened(kept.path)[:, 170:].min() > 180
+
+
 def test_nothing_at_the_box_shows_anybody(faults: FaultPictures, tmp_path: Path) -> None:
     faults.keep(CameraState.COVERED, AT, picture(20))
     (kept,) = list_fault_pictures(tmp_path, "room")

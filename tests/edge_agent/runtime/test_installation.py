@@ -91,6 +91,7 @@ def test_from_an_unpaired_box_to_one_that_sees(tmp_path: Path, broker: Mosquitto
             assert saved.masks == (((0.8, 0), (1, 0), (1, 0.3)),)
             installer.post("calibrate", camera="room")
             wait_until(lambda: installer.failed_ticks() == [], 60, "every tick is green")
+        assert "camera_thread_fault" not in agent.output, "also without zones"
         agent.log.unlink()
         boots = server.through
         with agent:
