@@ -21,7 +21,7 @@ AXE := tests/axe/node_modules/.installed
 SYSTEM := .cache/system-packages-checked
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint format bench soak fleet assets lock licences docs
+.PHONY: help demo test check lint format bench soak fleet assets lock audit licences docs
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -44,6 +44,7 @@ lint: $(DEV) ## format, lint, types, import contracts, lock files
 	$(VENV)/bin/mypy $(CODE)
 	$(VENV)/bin/lint-imports
 	$(PY) -m scripts.check_locks
+	$(PY) -m scripts.check_review
 
 format: $(DEV) ## let ruff put the code into form
 	$(VENV)/bin/ruff format $(CODE)
@@ -67,6 +68,11 @@ docs: $(DEV) ## write the generated parts of docs/ anew
 lock: ## choose dependencies anew and lock them (some minutes)
 	scripts/lock_dependencies.sh
 	@$(MAKE) --no-print-directory licences
+
+audit: $(PY) ## ask an advisory database about every locked package; fails if none answers
+	@[ -x .cache/audit/bin/pip-audit ] || { scripts/make_venv.sh .cache/audit; \
+		.cache/audit/bin/python -m pip install --quiet --disable-pip-version-check pip-audit==2.10.1; }
+	$(PY) -m scripts.audit .cache/audit/bin/pip-audit
 
 licences: $(DEV) $(ASSETS) ## write THIRD_PARTY_LICENCES.md anew
 	$(PY) -m scripts.list_licences
