@@ -82,6 +82,8 @@ class Ring:
         self._lock = threading.RLock()
         self._held: dict[str, tuple[str, Span]] = {}
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for camera in filter(Path.is_dir, folder.iterdir()):
+            _remove_leftovers(camera)
         entries = sorted(_scan(folder))
         self._segments = [entry for entry in entries if entry.reason is None]
         self._gaps = [entry for entry in entries if entry.reason is not None]
@@ -201,6 +203,28 @@ class Ring:
         self.note_gap(entry.camera, entry.begin, entry.end, Unavailable.OVERWRITTEN)
 
 
+@dataclass(frozen=True, slots=True)
+class Holdings:
+    """How much there is of one camera."""
+
+    lasts: timedelta = timedelta(0)
+    size: int = 0
+
+
+def survey(folder: Path) -> dict[str, Holdings]:
+    """What lies in a ring's folder, by camera; changes nothing, for another process may use it.
+
+    Says nothing of single spans: one that lies there for longer than all others is being held.
+    """
+    held: dict[str, Holdings] = {}
+    for entry in _scan(folder) if folder.exists() else ():
+        if entry.reason is None:
+            before = held.get(entry.camera, Holdings())
+            lasts = before.lasts + entry.end - entry.begin
+            held[entry.camera] = Holdings(lasts, before.size + entry.size)
+    return held
+
+
 def _entry(
     camera: str, begin: datetime, end: datetime, reason: Unavailable | None = None, size: int = 0
 ) -> Entry:
@@ -209,11 +233,9 @@ def _entry(
 
 
 def _scan(folder: Path) -> Iterator[Entry]:
-    """What an earlier run left; a file that a kill left half-written is removed."""
-    for camera in folder.iterdir():
-        if camera.is_dir():
-            _remove_leftovers(camera)
-            yield from filter(None, (_read_name(camera.name, path) for path in camera.iterdir()))
+    """What an earlier run left."""
+    for camera in filter(Path.is_dir, folder.iterdir()):
+        yield from filter(None, (_read_name(camera.name, path) for path in camera.iterdir()))
 
 
 def _read_name(camera: str, path: Path) -> Entry | None:
@@ -222,10 +244,14 @@ def _read_name(camera: str, path: Path) -> Entry | None:
         return None  # not ours
     reason = None if match[3] == _SEGMENT else Unavailable(match[3])
     begin, end = (_EPOCH + int(number) * _MILLISECOND for number in match.groups()[:2])
-    return Entry(begin, end, camera, reason, path.stat().st_size)
+    try:
+        return Entry(begin, end, camera, reason, path.stat().st_size)
+    except FileNotFoundError:
+        return None  # it has just been overwritten
 
 
 def _remove_leftovers(camera: Path) -> None:
+    """What a kill left half-written."""
     for path in camera.glob("*.new"):
         path.unlink(missing_ok=True)
 

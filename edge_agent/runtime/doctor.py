@@ -14,9 +14,17 @@ from edge_agent.core.desk_zones import ZonesError
 from edge_agent.delivery.health import disk_free_mb
 from edge_agent.delivery.identity import Identity, IdentityError
 from edge_agent.delivery.tls import make_trust
+from edge_agent.evidence.ring import survey
+from edge_agent.runtime.evidence_keeper import ring_folder
 from edge_agent.runtime.installed_cameras import read_cameras
 from edge_agent.runtime.sources import make_source, read_zones
-from edge_agent.settings import CameraSettings, ConfirmerSettings, EdgeSettings, SettingsError
+from edge_agent.settings import (
+    CameraSettings,
+    ConfirmerSettings,
+    EdgeSettings,
+    EvidenceSettings,
+    SettingsError,
+)
 from edge_agent.vision.camera import Camera
 from edge_agent.vision.detector_process import DetectorProcess
 from edge_agent.vision.face_detector import DetectorError
@@ -24,6 +32,7 @@ from edge_agent.vision.frames import Frame, SourceError
 from event_protocol.enrolment import Enrolment
 
 MIN_FREE_MB = 200
+MEGABYTE = 1024 * 1024
 NETWORK_TIMEOUT_S = 5
 FIRST_FRAME_WITHIN_S = 20
 MAX_CLOCK_OFFSET = timedelta(seconds=5)
@@ -75,6 +84,7 @@ def examine(settings: EdgeSettings, now: Callable[[], datetime]) -> Iterator[Fin
         yield Finding("camera", False, "none is set", "add one under cameras: or in /setup")
     for camera in cameras:
         yield _examine_camera(camera, now)
+    yield _examine_recordings(folder, settings.evidence)
     yield _examine_confirmer(settings.confirmer)
 
 
@@ -82,6 +92,26 @@ def _examine_disk(folder: Path) -> Finding:
     free_mb = disk_free_mb(folder)
     found = f"{free_mb} MB free in {folder}"
     return Finding("disk", free_mb >= MIN_FREE_MB, found, f"free at least {MIN_FREE_MB} MB")
+
+
+def _examine_recordings(folder: Path, limits: EvidenceSettings) -> Finding:
+    """How full the ring is; of what was asked for it tells nothing."""
+    if not limits.enabled:
+        return Finding("recordings", True, "switched off by evidence.enabled")
+    free_mb = disk_free_mb(folder)
+    try:
+        kept = survey(ring_folder(folder))
+    except OSError as error:
+        mend = "let the agent's user read and write there"
+        return Finding("recordings", False, f"{error.filename}: {error.strerror}", mend)
+    size_mb = sum(one.size for one in kept.values()) / MEGABYTE
+    hours = [f"{name} {one.lasts / timedelta(hours=1):.1f} h" for name, one in sorted(kept.items())]
+    found = (
+        f"{', '.join(hours) or 'none yet'}; {size_mb:.0f} of at most {limits.max_mb} MB, "
+        f"for {limits.keep_hours:g} h; {free_mb} MB free, {limits.min_free_mb} left to the events"
+    )
+    mend = "free more: until then the oldest go early, and in the end nothing is recorded"
+    return Finding("recordings", free_mb > limits.min_free_mb, found, mend)
 
 
 def _examine_certificate(certificate: x509.Certificate, now: Callable[[], datetime]) -> Finding:

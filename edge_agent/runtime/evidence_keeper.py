@@ -56,7 +56,7 @@ class EvidenceKeeper:
             self._face_detector = load_face_detector(settings.face_detector)
             if self._face_detector is None:
                 log.warning("faces_not_blurred", reason="OpenCV brings no face detector")
-        ring = Ring(folder / FOLDER / "ring", _limits(settings), write_whole)
+        ring = Ring(ring_folder(folder), _limits(settings), write_whole)
         self._writer = SegmentWriter(ring, DataKeys(device, sealing_key), now, self._note_time)
         self._orders = OrderBook(folder / FOLDER / "orders", ring, self.camera_of, write_whole)
         uploader = Uploader(device, identity.key, now, _is_private, trust)
@@ -124,6 +124,11 @@ class EvidenceKeeper:
     def _note_time(self) -> None:
         for recorder in list(self._recorders.values()):
             recorder.note_time()
+
+
+def ring_folder(folder: Path) -> Path:
+    """Where the recordings of the box of that folder lie."""
+    return folder / FOLDER / "ring"
 
 
 def _limits(settings: EvidenceSettings) -> RingLimits:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from edge_agent.delivery.files import write_whole
-from edge_agent.evidence.ring import Ring, RingFullError, RingLimits
+from edge_agent.evidence.ring import Holdings, Ring, RingFullError, RingLimits, survey
 from event_protocol.evidence import Span, Unavailable
 from tests.edge_agent.evidence.streams import START
 from tests.processes.full_disk import no_file_grows_beyond
@@ -164,6 +164,22 @@ def test_a_gap_that_goes_on_is_one(tmp_path: Path) -> None:
         (301, 302, Unavailable.DISK_FULL),
     ]
     assert ring.list_gaps("room", span(200, 250)) == []
+
+
+def test_a_survey_tells_how_much_there_is_and_changes_nothing(tmp_path: Path) -> None:
+    assert survey(tmp_path / "ring") == {}
+    ring = make_ring(tmp_path / "ring")
+    for number in range(3):
+        add(ring, number)
+    add(ring, 7, "hall", 5 * KB)
+    ring.note_gap("hall", START, START + second(9), Unavailable.CAMERA_OFF)
+    half_written = tmp_path / "ring" / "hall" / "7-8.segment.new"
+    half_written.touch()
+    assert survey(tmp_path / "ring") == {
+        "room": Holdings(second(30), 3 * KB),
+        "hall": Holdings(second(10), 5 * KB),
+    }
+    assert half_written.exists(), "an agent may be about to finish it"
 
 
 def test_a_span_finds_its_segments(tmp_path: Path) -> None:

@@ -239,6 +239,7 @@ def test_the_doctor_says_what_is_wrong_and_how_to_mend_it(
     assert "ok    broker: " in ended.stdout
     assert "ok    confirmer: face: a look takes " in ended.stdout
     assert "ok    camera room: gives pictures of 640 by 360" in ended.stdout
+    assert "ok    recordings: none yet; 0 of at most 20000 MB, for 72 h; " in ended.stdout
     assert "FAIL  server: " in ended.stdout
     assert "-> check cable" in ended.stdout
 
