@@ -81,15 +81,25 @@ class Confirmer:
     def _serve(self, detector: DetectorProcess) -> None:
         look_ms = detector.try_out()
         log.info("confirmer_ready", layout=self.settings.layout, look_ms=round(look_ms))
-        slow, budget_s = 0, self.settings.budget_ms / 1000
-        while not self._is_stopping and (asked := self._asked.get()) is not None:
-            frame, answer = asked
-            began = time.monotonic()
-            boxes = detector.find(frame.image)
-            slow = slow + 1 if time.monotonic() - began > budget_s else 0
-            answer(boxes)
-            if slow >= SLOW_LOOKS:
-                raise DetectorError(f"{slow} looks took longer than {self.settings.budget_ms:g} ms")
+        slow = 0
+        while slow < SLOW_LOOKS:
+            look_s = self._look(detector)
+            if look_s is None:
+                return
+            slow = slow + 1 if 1000 * look_s > self.settings.budget_ms else 0
+        raise DetectorError(f"{slow} looks took longer than {self.settings.budget_ms:g} ms")
+
+    def _look(self, detector: DetectorProcess) -> float | None:
+        """Seconds that the next picture took; `None` if there will be none."""
+        asked = self._asked.get()
+        if asked is None or self._is_stopping:
+            return None
+        frame, answer = asked
+        began = time.monotonic()
+        boxes = detector.find(frame.image)
+        look_s = time.monotonic() - began
+        answer(boxes)
+        return look_s
 
     def _switch_off(self, reason: str) -> None:
         if not self._is_stopping:

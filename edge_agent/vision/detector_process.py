@@ -7,6 +7,7 @@ Both ends stand in this file: the child is `python -m edge_agent.vision.detector
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -62,7 +63,7 @@ class DetectorProcess:
         try:
             self._receive(STARTS_WITHIN_S)
         except DetectorError:
-            self.close()
+            self._release()
             raise
 
     def __enter__(self) -> Self:
@@ -74,7 +75,7 @@ class DetectorProcess:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.close()
+        self._release()
 
     def find(self, image: Image) -> list[Box]:
         """Where somebody is."""
@@ -106,6 +107,10 @@ class DetectorProcess:
         """End the child, whatever it does."""
         self._process.kill()
         self._process.wait(ENDS_WITHIN_S)
+
+    def _release(self) -> None:
+        self.close()
+        self._end.close()
 
     def _receive(self, within_s: float) -> Any:
         try:
@@ -141,7 +146,9 @@ def load_detector(settings: ConfirmerSettings) -> Detector:
 
 def serve(end: Connection, settings: ConfirmerSettings) -> None:
     """The child: one answer for each picture, until the parent is gone or the model fails."""
-    cv2.setNumThreads(1)
+    cv2.setNumThreads(1)  # cameras have the other cores
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)  # meant for the parent, whose end is seen
     try:
         detector = load_detector(settings)
         end.send_bytes(b'{"found": []}')
