@@ -7,6 +7,7 @@ from uuid import UUID, uuid5
 
 from sqlmodel import Session, SQLModel
 
+from central_server.domain.flags import REGISTRY
 from central_server.storage.evidence_tables import EvidenceRequestRow
 from central_server.storage.tables import (
     DeskDayRow,
@@ -132,7 +133,7 @@ def make_flag(unit: str, name: str, rule: str = "long_wait", **changes: Any) -> 
         "end": NOW - timedelta(minutes=40),
         "facts": {"threshold_s": 900, "proven_s": 905.0, "proven_at": NOW.isoformat()},
         "state": "open",
-        "inspection_only": rule in ("complaint", "sequence_gap", "broken_chain"),
+        "inspection_only": REGISTRY[rule].inspection_only,
     }
     return FlagRow(**(values | changes))
 

@@ -51,6 +51,7 @@ REGISTRY: dict[str, RuleInfo] = {
         RuleInfo("device_silent"),
         RuleInfo("sequence_gap", inspection_only=True, is_timed=False),
         RuleInfo("broken_chain", inspection_only=True, is_timed=False),
+        RuleInfo("wrong_clock", inspection_only=True, is_timed=False),
     )
 }
 

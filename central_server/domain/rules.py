@@ -117,6 +117,7 @@ class Rules(_Part):
     device_silent: TimedRule
     sequence_gap: Rule
     broken_chain: Rule
+    wrong_clock: Rule = Rule(severity=Severity.MAJOR)  # sets from before it know nothing of it
 
 
 class RuleSet(_Part):

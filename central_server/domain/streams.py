@@ -15,11 +15,10 @@ from pydantic import TypeAdapter
 from central_server.domain import desks
 from central_server.domain.desk_state import Changes, Desk, Frame
 from central_server.domain.flags import Flag, Place, raise_flag
-from central_server.domain.presence import CLOCK_SLACK, Statement
+from central_server.domain.integrity import ClockFault, checkpoint_fault, clock_fault
+from central_server.domain.presence import Statement
 from central_server.domain.rules import RuleHistory
 from event_protocol.events import CameraState, PresenceState, ZoneRole
-from event_protocol.names import DeviceId
-from event_protocol.signing import checkpoint_statement, is_signed
 
 FEEDBACK_TYPES = frozenset({"onestop.feedback.submitted", "onestop.feedback.amended"})
 _PRESENCE = "onestop.presence.observed"
@@ -72,6 +71,7 @@ class Stream:
     strangers: list[str] = field(default_factory=list)  # desks that it may not speak for
     unreported: list[tuple[int, int]] = field(default_factory=list)  # gaps whose end is not known
     broken: Flag | None = None  # the chain's break that the next event may continue
+    wrong_clock: Flag | None = None  # likewise
 
 
 def may_speak_for(device: str, device_unit: str, desk_device: str | None, desk_unit: str) -> bool:
@@ -114,7 +114,9 @@ class StreamFold:
         elif event.type not in FEEDBACK_TYPES:  # their time is a quarter of an hour
             body = orjson.loads(event.body)
             at = datetime.fromisoformat(body["time"])
-            if event.clock == "ok" and (stream.latest is None or at >= stream.latest - CLOCK_SLACK):
+            fault = clock_fault(event.clock, at, stream.latest, body.get("clockoffsetms"))
+            self._note_clock(event, body, at, fault)
+            if fault in (None, ClockFault.OFFSET):  # a constant error leaves lengths as they are
                 self._take(event, body, at)
             else:
                 self._take_distrusted(event, body, at)
@@ -185,22 +187,36 @@ class StreamFold:
             )
 
     def _check_checkpoint(self, event: StreamEvent, body: Mapping[str, Any], at: datetime) -> None:
-        data, setting = body["data"], self._setting
-        # The head that a checkpoint signs is the event before it.
-        cause = None
-        if data["through"] == event.sequence - 1 and data["hash"] != event.prevhash:
-            cause = "checkpoint_hash"
-        elif setting.public_key is not None and (
-            setting.paired_at is None or at >= setting.paired_at
-        ):
-            statement = checkpoint_statement(
-                DeviceId(setting.device), setting.epoch, data["through"], data["hash"]
-            )
-            if not is_signed(statement, data["signature"], setting.public_key):
-                cause = "checkpoint_signature"
+        setting = self._setting
+        is_by_this_key = setting.paired_at is None or at >= setting.paired_at
+        key = setting.public_key if is_by_this_key else None
+        cause = checkpoint_fault(setting.device, setting.epoch, key, body, event.prevhash)
         if cause is not None:
             facts = {"first": event.sequence, "last": event.sequence, "cause": cause}
             self._raise_integrity("broken_chain", (event.sequence, cause), at, facts, at)
+
+    def _note_clock(
+        self, event: StreamEvent, body: Mapping[str, Any], at: datetime, fault: ClockFault | None
+    ) -> None:
+        """Consecutive events by a clock that is wrong in one way are one flag."""
+        stream, flag = self.stream, self.stream.wrong_clock
+        if fault is None:
+            stream.wrong_clock = None
+        elif flag is not None and flag.facts["cause"] == fault:
+            flag.facts["last"] = event.sequence
+            self.changes.add_flag(flag)
+        else:
+            facts = {
+                "cause": fault.value,
+                "first": event.sequence,
+                "last": event.sequence,
+                "said_at": at.isoformat(),
+                "offset_ms": body.get("clockoffsetms"),
+            }
+            begin = stream.latest or at
+            stream.wrong_clock = self._raise_integrity(
+                "wrong_clock", (event.sequence, fault.value), begin, facts, begin
+            )
 
     def _raise_integrity(
         self,

@@ -54,6 +54,7 @@ class Story:
     rules: RuleHistory = field(default_factory=lambda: RuleHistory([(BEGINNING, RULES)]))
     public_key: bytes | None = None
     paired_at: datetime | None = None
+    offset_ms: int | None = None  # what the box reckons its clock to be off, from now on
 
     def say(
         self,
@@ -67,9 +68,11 @@ class Story:
     ) -> "Story":
         """One event of any type."""
         self.sequence += 1
-        body = {"time": format_time(minute(at)), "subject": desk, "data": data}
+        body: dict[str, Any] = {"time": format_time(minute(at)), "subject": desk, "data": data}
         if desk is None:
             del body["subject"]
+        if self.offset_ms is not None:
+            body["clockoffsetms"] = self.offset_ms
         raw = orjson.dumps({**body, "sequence": self.sequence})
         digest = sha256_hex(raw)
         row = StreamEvent(

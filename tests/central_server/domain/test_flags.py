@@ -22,7 +22,7 @@ def test_the_registry_and_the_rules_file_name_the_same_rules() -> None:
         assert info.title_key == f"rule.{code}.title"
         assert info.explain_key == f"rule.{code}.explain"
     hidden = {code for code, info in REGISTRY.items() if info.inspection_only}
-    assert hidden == {"complaint", "sequence_gap", "broken_chain"}
+    assert hidden == {"complaint", "sequence_gap", "broken_chain", "wrong_clock"}
 
 
 def test_an_id_says_what_it_derives_from() -> None:

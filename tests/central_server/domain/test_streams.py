@@ -64,7 +64,7 @@ def test_a_clock_in_the_future_breaks_nothing_and_claims_nothing() -> None:
     assert session.clock_suspect
     assert (session.ended_at, session.state) == (minute(9), ENDED)
     assert figures(session).wait_s is None
-    assert told.flags == {}
+    assert [flag.rule for flag in told.flags.values()] == ["wrong_clock"]
     assert max(day for _, day in told.days) == date(2026, 3, 2)
 
 
@@ -81,6 +81,40 @@ def test_stays_by_a_wrong_clock_begin_and_end_uncertain() -> None:
     session = told.session(1)
     assert (session.state, session.clock_suspect) == (UNCERTAIN, True)
     assert session.ended_at is not None
+
+
+def clocks(story: Story) -> list[tuple[str, int, int]]:
+    """Each flag on the clock: why, from which event to which."""
+    flags = both_ways(story).flags.values()
+    return [
+        (flag.facts["cause"], flag.facts["first"], flag.facts["last"])
+        for flag in flags
+        if flag.rule == "wrong_clock"
+    ]
+
+
+def test_a_wrong_clock_is_one_flag_as_long_as_it_is_wrong_in_one_way() -> None:
+    story = desk().zone(1, "empty")
+    begin = story.sequence
+    story.zone(9000, "empty", clock="future").zone(9001, "empty", clock="future").zone(2, "empty")
+    story.zone(-9000, "empty", clock="past")
+    assert clocks(story) == [("future", begin + 1, begin + 2), ("past", begin + 4, begin + 4)]
+
+
+def test_a_clock_that_was_set_back_is_a_flag_each_time() -> None:
+    story = desk().zone(60, "empty").zone(30, "empty").zone(40, "empty").zone(20, "empty")
+    last = story.sequence
+    assert clocks(story) == [("set_back", last - 2, last - 2), ("set_back", last, last)]
+    assert clocks(desk().zone(60, "empty").zone(59.5, "empty")) == []
+
+
+def test_a_clock_that_the_box_itself_knows_to_be_wrong_is_a_flag() -> None:
+    story = desk().zone(1, "empty")
+    begin = story.sequence
+    for at, offset_ms in ((2, 301_000), (3, 400_000), (4, 299_000), (5, -3_600_000)):
+        story.offset_ms = offset_ms
+        story.zone(at, "empty")
+    assert clocks(story) == [("offset", begin + 1, begin + 2), ("offset", begin + 4, begin + 4)]
 
 
 def test_a_clock_set_back_is_the_time_from_then_on() -> None:
@@ -115,7 +149,8 @@ def test_another_units_desk_is_not_spoken_for() -> None:
     story.say(3, "slip.scanned", {"text": "A"}, desk="elsewhere")
     story.zone(4, "occupied", desk="elsewhere", clock="past")
     told = both_ways(story)
-    assert (told.sessions, told.flags, told.days) == ({}, {}, {})
+    assert (told.sessions, told.days) == ({}, {})
+    assert [flag.rule for flag in told.flags.values()] == ["wrong_clock"]
 
 
 def test_who_may_speak_for_a_desk() -> None:
