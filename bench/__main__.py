@@ -8,7 +8,7 @@ from pathlib import Path
 import structlog
 from rich.console import Console
 
-from bench import cards, edge, key_frames, latency, presence, programs, rates, tamper
+from bench import cards, edge, key_frames, latency, presence, programs, rates, ring, tamper
 from bench.camera_soak import soak_cameras
 from bench.report import Figure, print_table, store
 from bench.soak import soak
@@ -23,6 +23,7 @@ PARTS = {
     "cameras": edge.measure,
     "key-frames": key_frames.measure,
     "cards": cards.measure,
+    "ring": ring.measure,
     "presence": presence.measure,
     "trust": tamper.measure,
 }
