@@ -32,7 +32,7 @@ def find_revoked(db: Session, devices: Collection[str]) -> dict[str, datetime]:
     statement = select(_DEVICE.c.device_id, _DEVICE.c.revoked_at).where(
         _DEVICE.c.device_id.in_(devices), _DEVICE.c.revoked_at.is_not(None)
     )
-    return {device: at for device, at in db.connection().execute(statement)}
+    return {row.device_id: row.revoked_at for row in db.connection().execute(statement)}
 
 
 def mark_heard(db: Session, devices: Collection[str], at: datetime) -> None:
