@@ -12,7 +12,15 @@ from typing import Any
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 LOCKS = ("runtime.txt", "dev.txt", "build.txt")
-_OPTIONS = "--strict --disable-pip --require-hashes --progress-spinner off --format json".split()
+_OPTIONS = [
+    "--strict",
+    "--disable-pip",
+    "--require-hashes",
+    "--progress-spinner",
+    "off",
+    "--format",
+    "json",
+]
 
 
 def verdict(report: str, locked: set[str]) -> list[str]:

@@ -16,6 +16,8 @@ HEADERS = {
     "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
     "Cross-Origin-Opener-Policy": "same-origin",
 }
+# Once spoken to by TLS, a browser does not go back to plain HTTP for a year.
+_TLS_ONLY = ("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
 
 
 class SecurityHeaders:
@@ -32,6 +34,8 @@ class SecurityHeaders:
                 headers = MutableHeaders(scope=message)
                 for name, value in HEADERS.items():
                     headers.setdefault(name, value)
+                if scope["scheme"] == "https":
+                    headers.setdefault(*_TLS_ONLY)
                 if not scope["path"].startswith("/static/"):
                     headers.setdefault("Cache-Control", "no-store")
             await send(message)

@@ -63,6 +63,7 @@ def log_out(request: Request, context: Context) -> Response:
     logins.log_out(context, request.cookies.get(COOKIE, ""))
     response = RedirectResponse("/login", 303)
     response.delete_cookie(COOKIE)
+    response.headers["Clear-Site-Data"] = '"cache", "storage"'  # nothing is left for who comes next
     return response
 
 

@@ -1,4 +1,5 @@
-"""Nobody can be found again by what is stored or logged of a citizen's feedback.
+"""Nobody can be found again by what is stored or logged of a citizen's feedback; no secret stands
+where others read.
 
 A real server and a real box are used through all four doors by somebody with an address, a browser
 and headers of their own, clumsily too; then everything that either wrote is searched.
@@ -15,11 +16,12 @@ from typing import Any
 from uuid import uuid4
 
 import httpx
+import psutil
 import pytest
 
 from event_protocol.names import DeskId
 from event_protocol.tokens import RatingToken, make_token
-from tests.end_to_end.province import UNIT, Province
+from tests.end_to_end.province import PASSWORD, UNIT, Province
 from tests.processes.edge_agent import DESK, EdgeAgent
 from tests.processes.ports import free_port
 
@@ -156,6 +158,21 @@ def test_server_and_box_keep_no_trace_of_who_and_when(province: Province, tmp_pa
     box = [row for path in agent.folder.rglob("*.sqlite") for _, row in rows_of(path)]
     given = [row for row in box if b"onestop.feedback." in bytes(row.get("body", b""))]
     assert [times_between(row, begin, end) for row in given] == [[]], "one tap, without its time"
+
+
+def test_no_secret_is_logged_or_stands_among_the_processes(province: Province) -> None:
+    keys = json.loads((province.settings.directory / "keys.json").read_text())
+    ((token_key,),) = province.rows("SELECT token_key FROM desk")
+    with province.log_in() as inspector:
+        cookie = dict(inspector.cookies)["onestop_session"]
+        inspector.post("/api/v1/session", json={"user": PASSWORD, "password": PASSWORD})
+        inspector.get(f"/flags/{cookie}")
+    secrets = [keys["signing"], *keys["sealing"], keys["pepper"], token_key, PASSWORD, cookie]
+    server = psutil.Process(province.pid)
+    lines = [" ".join(each.cmdline()) for each in (server, *server.children(recursive=True))]
+    assert len(lines) > 1, "the broker's, too"
+    for text in (province.output, *lines):
+        assert [secret for secret in secrets if secret in text] == []
 
 
 def _database(province: Province) -> Path:
