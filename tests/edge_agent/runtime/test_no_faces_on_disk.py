@@ -27,24 +27,33 @@ from tests.processes.ports import free_port, wait_until
 pytestmark = pytest.mark.processes
 
 WIDTH, HEIGHT, FPS = 640, 360, 10
-EMPTY_S, SOMEBODY_S, DARK_S = 1.5, 4, 4
+EMPTY_S, SOMEBODY_S, DARK_S = 1.5, 3, 3.5
 WHOLE = [[0.01, 0.01], [0.99, 0.01], [0.99, 0.99], [0.01, 0.99]]
 SERVER_KEYS = {sealing_key_id(bytes(SEALING_KEY.public_key)): bytes(SEALING_KEY)}
 IMAGE_MARKS = (b"\x89PNG\r\n", b"\xff\xd8\xff\xe0", b"\xff\xd8\xff\xdb", b"\x93NUMPY", b"ftypisom")
 # Everything that an agent's folder may hold; another name must be given its place here first.
-IN_CLEAR = {"agent.lock", "device.key", "enrolment.json", "outbox.head.json", "setup_pin.hash"}
+IN_CLEAR = {
+    "agent.lock",
+    "device.key",
+    "enrolment.json",
+    "outbox.head.json",
+    "outbox.reserve",
+    "setup_pin.hash",
+}
 ROOMS = {"reference-room.png", "view-room.png"}
 DATABASE = "outbox.sqlite"
 LONGEST_PLAIN = 512  # bytes: a hash, a signature
 
 
-def film(testdata: Path, target: Path) -> None:
+def film(testdata: Path, target: Path, detector: FaceDetector) -> None:
     """An empty room, somebody who faces the camera, and then the light goes out."""
     dice = np.random.default_rng(1)
     rough = dice.integers(60, 200, (9, 16, 3)).astype(np.uint8)
     room = cv2.resize(rough, (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC)
     with av.open(str(testdata / "video" / "asl_book.mkv")) as source:
-        people = [frame.to_ndarray(format="bgr24") for frame in source.decode(video=0)][::3]
+        frames = [frame.to_ndarray(format="bgr24") for frame in source.decode(video=0)][::6]
+    near = [np.asarray(frame[40:400, 60:540], np.uint8) for frame in frames]
+    people = [picture for picture in near if detector.find(picture)]
     with av.open(str(target), "w") as container:
         track = container.add_stream("libx264", rate=FPS, options={"g": "10", "preset": "veryfast"})
         track.width, track.height, track.pix_fmt = WIDTH, HEIGHT, "yuv420p"
@@ -52,7 +61,7 @@ def film(testdata: Path, target: Path) -> None:
             image = room.copy()
             second = number / FPS
             if EMPTY_S <= second < EMPTY_S + SOMEBODY_S:
-                image[:, 80:560] = cv2.resize(people[number % len(people)], (480, HEIGHT))
+                image[:, 80:560] = people[number % len(people)]
             image = image // 30 if second >= EMPTY_S + SOMEBODY_S else image
             noisy = np.clip(image + dice.normal(0, 2, image.shape), 0, 255).astype(np.uint8)
             container.mux(track.encode(av.VideoFrame.from_ndarray(noisy, format="bgr24")))
@@ -60,10 +69,17 @@ def film(testdata: Path, target: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def disk(testdata: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def detector() -> FaceDetector:
+    found = load_face_detector()
+    assert found is not None
+    return found
+
+
+@pytest.fixture(scope="module")
+def disk(testdata: Path, detector: FaceDetector, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a box that saw it all, after its end."""
     folder = tmp_path_factory.mktemp("box")
-    film(testdata, folder / "film.mp4")
+    film(testdata, folder / "film.mp4", detector)
     camera = {
         "name": "room",
         "source": str(folder / "film.mp4"),
@@ -87,13 +103,6 @@ def disk(testdata: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def read_all(folder: Path) -> bytes:
     return b"".join(path.read_bytes() for path in folder.glob(f"{DATABASE}*"))
-
-
-@pytest.fixture(scope="module")
-def detector() -> FaceDetector:
-    found = load_face_detector()
-    assert found is not None
-    return found
 
 
 def to_image(content: bytes) -> Image:

@@ -45,14 +45,15 @@ def make_pipeline() -> DeskPipeline:
 def test_one_picture_of_each_stay_is_wanted_and_confirms_the_zone_it_shows() -> None:
     pipeline = make_pipeline()
     looks = 0
-    for at in itertools.takewhile(lambda at: at < START + timedelta(seconds=60), watch(pipeline)):
+    for at in itertools.islice(watch(pipeline), 120):
         if pipeline.wants_look:
             looks += 1
             pipeline.note_look()
             assert not pipeline.wants_look
             pipeline.confirm([AT_THE_DESK], at)
-        assert confirmed(pipeline) <= {(DESK, CITIZEN.name)}
-    assert 1 <= looks <= 6
+        if confirmed(pipeline):
+            break
+    assert 1 <= looks <= 3
     assert confirmed(pipeline) == {(DESK, CITIZEN.name)}
 
 

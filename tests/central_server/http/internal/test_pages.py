@@ -120,6 +120,18 @@ def test_receipts_that_do_not_fit_a_devices_chain_are_told(
     assert "look at it on site" in page
 
 
+def test_a_second_look_that_was_switched_off_is_told_with_its_reason(
+    browser: OpenBrowser, context: ServerContext
+) -> None:
+    with context.database.transaction() as db:
+        device = db.get(DeviceRow, "device-commune-a")
+        assert device is not None
+        device.telemetry = device.telemetry | {"confirmer_problem": "no answer within 10 s"}
+    page = browser(Role.UNIT_OFFICER).get("/devices/device-commune-a?lang=en").text
+    assert "presence goes on without it" in page
+    assert "no answer within 10 s" in page
+
+
 def test_what_does_not_count_is_told_with_its_reason(
     browser: OpenBrowser, context: ServerContext
 ) -> None:
