@@ -1,6 +1,7 @@
 """The second step of a log-in: codes, recovery codes, setting up, and what each step leaves."""
 
 import re
+from datetime import timedelta
 from html import unescape
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from sqlmodel import select
 from central_server.domain.permissions import Role
 from central_server.domain.second_factors import STEP_S
 from central_server.http.dependencies import COOKIE
-from central_server.services import accounts
+from central_server.services import accounts, key_rotation, rule_sets
 from central_server.services.context import ServerContext
 from central_server.storage.account_tables import AttemptsRow, LoginRow, SecondFactorRow, UserRow
 from central_server.storage.tables import ServerLogRow
@@ -51,7 +52,9 @@ def context(database: Database, tmp_path: Path, password_hash: str) -> ServerCon
             )
             db.add(row)
     web = {"second_factor_roles": (Role.INSPECTOR,)}
-    return make_context(database, tmp_path, Clock(NOW), web=web)
+    made = make_context(database, tmp_path, Clock(NOW), web=web)
+    rule_sets.activate(made)
+    return made
 
 
 def advance(context: ServerContext, seconds: float = STEP_S) -> None:
@@ -257,6 +260,20 @@ def test_an_unknown_name_costs_what_a_known_one_does(
     assert cost(INSPECTOR) == cost("khong-ai"), "locked"
     with context.database.reading() as db:
         assert {row.user_id for row in db.exec(select(AttemptsRow))} == {"", INSPECTOR}
+
+
+def test_keys_that_rotate_leave_authenticators_alone(
+    browser: OpenBrowser, context: ServerContext
+) -> None:
+    secret, _ = enrol(browser(), context)
+    for _ in range(2):
+        key_rotation.rotate(context, by="admin")
+        advance(context, (key_rotation.UNDER_WAY + timedelta(days=1)).total_seconds())
+        key_rotation.retire(context, by="admin")
+        client = browser()
+        password_step(client)
+        assert type_code(client, code_of(context, secret)).status_code == 303
+    assert len(context.keys.sealing) == 2, "sealed anew at each log-in: the first key is gone"
 
 
 # --- one's own account ------------------------------------------------------------------------
