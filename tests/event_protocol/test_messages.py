@@ -86,6 +86,27 @@ def test_any_bytes_count_for_nothing(payload: bytes) -> None:
     assert decode_signed(DEVICE, COMMAND, payload, PUBLIC_KEY) is None
 
 
+@given(st.sampled_from(example_downlinks()), st.integers(0, 10**6), st.integers(1, 255))
+def test_a_byte_changed_on_the_way_changes_no_meaning(
+    message: WireModel, place: int, change: int
+) -> None:
+    payload = bytearray(encode_signed(DEVICE, message, SERVER_KEY))
+    payload[place % len(payload)] ^= change
+    assert decode_signed(DEVICE, RECEIPT, bytes(payload), PUBLIC_KEY) in (None, message)
+    assert decode_signed(DEVICE, COMMAND, bytes(payload), PUBLIC_KEY) in (None, message)
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["9007199254740993", "1e308", "1e400", "-0.0", '"\\ud800"', "[" * 500 + "]" * 500, "null"],
+)
+@pytest.mark.parametrize("signature", [f'"{"A" * 86}=="', '"é"', "7", "null", "[]"])
+def test_odd_json_counts_for_nothing(content: str, signature: str) -> None:
+    payload = f'{{"signature":{signature},"through":{content}}}'.encode()
+    assert decode_signed(DEVICE, RECEIPT, payload, PUBLIC_KEY) is None
+    assert decode_signed(DEVICE, COMMAND, payload, PUBLIC_KEY) is None
+
+
 def test_through_nothing_needs_no_hash() -> None:
     message = Receipt(epoch=1, through=0, server_time=example_telemetry().time)
     assert message.hash is None
