@@ -16,10 +16,11 @@ _LOOKED_THROUGH = 5000
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """What of a device's current epoch is not there yet; numbers of events."""
+    """How far pages are behind a device's current epoch; numbers of events."""
 
-    missing: int = 0  # known to exist, not received
+    missing: int = 0  # not received: a later number is known, or the box says that it holds them
     waiting: int = 0  # received, not yet projected
+    shown_until: datetime | None = None  # time of the newest event in what pages show
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,22 +100,22 @@ def _views(db: Session, devices: list[DeviceRow]) -> list[DeviceView]:
         select(DeskRow).where(col(DeskRow.device_id).in_(ids)).order_by(DeskRow.name)
     ):
         desks.setdefault(desk.device_id or "", []).append(desk)
+    held = {device.device_id: int(device.telemetry.get("outbox_depth", 0)) for device in devices}
+    not_received = col(StreamRow.highest_seen) - col(StreamRow.received_through)
+    not_projected = col(StreamRow.received_through) - col(StreamRow.projected_through)
     backlogs = {
-        device: Backlog(max(0, highest - received), max(0, received - projected))
-        for device, highest, received, projected in db.exec(
-            select(
-                StreamRow.device,
-                StreamRow.highest_seen,
-                StreamRow.received_through,
-                StreamRow.projected_through,
-            )
+        device: Backlog(max(missing, held[device]), max(0, waiting), shown_until)
+        for device, missing, waiting, shown_until in db.exec(
+            select(StreamRow.device, not_received, not_projected, StreamRow.projected_at)
             .where(col(StreamRow.device).in_(ids))
             .order_by(col(StreamRow.epoch))  # the latest epoch stands
         )
     }
     return [
         DeviceView(
-            device, desks.get(device.device_id, []), backlogs.get(device.device_id, Backlog())
+            device,
+            desks.get(device.device_id, []),
+            backlogs.get(device.device_id, Backlog(missing=held[device.device_id])),
         )
         for device in devices
     ]
