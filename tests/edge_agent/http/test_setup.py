@@ -161,16 +161,18 @@ def test_masks_are_rows_of_points_too_and_belong_to_the_camera(box: Box) -> None
     assert "mask 2: point 2" in refused.text
 
 
-def test_a_camera_is_no_tick_before_its_first_picture(box: Box) -> None:
+def test_a_camera_without_a_picture_has_no_tick_and_shows_no_old_one(box: Box) -> None:
     log_in(box)
     box.installation.device = "box-1"
-    box.installation.cameras = (CameraView("room", "rtsp://camera", (), None, False),)
-    assert box.client.get("/setup").headers["location"].startswith("/setup/camera")
-    for step in ("camera", "calibrate", "check"):
-        page = box.client.get(f"/setup/{step}").text
-        assert "Đang chờ hình đầu tiên" in page
-        assert "/setup/picture/" not in page
-    assert "Chưa vẽ vùng nào" in page
+    for state, words in ((None, "Đang chờ hình đầu tiên"), (CameraState.LOST, "mất hình")):
+        camera = CameraView("room", "rtsp://camera", (), state, False, problem=state and "refused")
+        box.installation.cameras = (camera,)
+        assert box.client.get("/setup").headers["location"].startswith("/setup/camera")
+        for step in ("camera", "calibrate", "check"):
+            page = box.client.get(f"/setup/{step}").text
+            assert words in page
+            assert "/setup/picture/" not in page
+        assert "Chưa vẽ vùng nào" in page
 
 
 def test_nobody_is_sent_to_the_masks_but_their_step_has_its_tick(box: Box) -> None:
