@@ -73,7 +73,7 @@ def _in_fields(
     """Changes one field of the message or of its data; what is no JSON gets damaged bytes."""
     try:
         content = json.loads(payload)
-    except ValueError:  # an earlier damage
+    except (ValueError, RecursionError):  # an earlier damage
         return _flip_bits(dice, payload)
     if not isinstance(content, dict) or not content:
         return _insert(dice, payload)
