@@ -7,7 +7,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 from pydantic import BaseModel
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DataError, OperationalError
 from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse
 
@@ -94,6 +94,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _on_validation_error)
     app.add_exception_handler(HTTPException, _on_framework_error)
     app.add_exception_handler(OperationalError, _on_database_error)
+    app.add_exception_handler(DataError, _on_impossible_value)
     app.add_exception_handler(Exception, _on_fault)
 
 
@@ -127,6 +128,11 @@ async def _on_database_error(request: Request, error: Exception) -> Response:
     response = answer(request, 503, "error.database")
     response.headers["Retry-After"] = "5"
     return response
+
+
+async def _on_impossible_value(request: Request, _error: Exception) -> Response:
+    """Something that the database's columns can't hold (PostgreSQL: a zero byte) names nothing."""
+    return answer(request, 404, "error.not_found")
 
 
 async def _on_fault(request: Request, error: Exception) -> Response:

@@ -8,7 +8,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from fastapi.staticfiles import StaticFiles
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DataError, OperationalError
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -35,6 +35,7 @@ def make_public_app(context: ServerContext) -> FastAPI:
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     app.add_exception_handler(NotFoundError, _on_not_found)
     app.add_exception_handler(RequestValidationError, _on_not_found)
+    app.add_exception_handler(DataError, _on_not_found)  # no column holds that: it names nothing
     app.add_exception_handler(HTTPException, _on_framework_error)
     app.add_exception_handler(OperationalError, _on_database_error)
     app.add_middleware(BodyLimit, refuse=_refuse_large)

@@ -1,17 +1,25 @@
 """What goes wrong is told in words, with a way on, and without what is behind it."""
 
+from pathlib import Path
+
 import pytest
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
 from central_server.domain.permissions import Role
+from central_server.http.app import make_internal_app
 from central_server.http.dependencies import CSRF_HEADER
+from central_server.http.public_app import make_public_app
 from central_server.services.context import ServerContext
-from tests.central_server.http.internal.browser import ORIGIN
-from tests.central_server.http.internal.conftest import OpenBrowser
-from tests.factories import make_id
+from central_server.storage.unit_of_work import Database
+from tests.central_server.factories import Clock, make_context
+from tests.central_server.http.internal.browser import ORIGIN, Browser
+from tests.central_server.http.internal.conftest import OpenBrowser, log_in
+from tests.conftest import REPOSITORY
+from tests.factories import NOW, add_province, make_id
 
 SECRET = "postgresql://user:hunter2@db/onestop"
+SURVEYS = REPOSITORY / "configs" / "surveys"
 FLAG = f"/flags/{make_id('wait-commune-a')}"
 
 
@@ -58,6 +66,25 @@ def test_the_language_of_an_answer_to_a_form_leads_where_a_link_can(
     assert answer.status_code == 403
     assert f'href="{leads_to}"' in answer.text
     assert client.get(leads_to.replace("&amp;", "&")).status_code in (200, 303)
+
+
+def test_a_name_that_no_database_takes_is_not_found(any_database: Database, tmp_path: Path) -> None:
+    context = make_context(any_database, tmp_path, Clock(NOW), surveys_directory=SURVEYS)
+    with any_database.transaction() as db:
+        add_province(db)
+    inspector, citizen = (
+        Browser(app) for app in (make_internal_app(context), make_public_app(context))
+    )
+    log_in(inspector, context, Role.INSPECTOR, "district")
+    for path in ("/devices/%00", "/units/%00", "/api/v1/devices/%00", "/posters/%00", "/r/%00"):
+        assert inspector.get(path).status_code == 404, path
+    for path in ("/r/%00", "/u/%00"):
+        assert citizen.get(path).status_code == 404, path
+    assert citizen.get("/r?q=%00").status_code < 500
+    for path in ("/sessions?desk=%00", "/flags?unit=%00", "/login?next=%00"):
+        assert inspector.get(path).status_code < 500, path
+    wrong = {"user": "a\0b", "password": "\0"}
+    assert inspector.post("/login", wrong).status_code == 422
 
 
 def test_by_tls_a_browser_is_told_to_stay_with_it(browser: OpenBrowser) -> None:
