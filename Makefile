@@ -55,7 +55,7 @@ bench: $(DEV) $(ASSETS) ## measure; a table on the screen and JSON in bench/resu
 
 soak: $(DEV) $(ASSETS) $(SYSTEM) ## an hour of video, then kills and outages until one fails or Ctrl-C
 	$(PY) -m bench soak cameras
-	@while $(PY) -m pytest -q -m processes; do :; done
+	@while FUZZ_SEED=$$(date +%s) $(PY) -m pytest -q -m processes; do :; done
 
 fleet: $(DEV) $(ASSETS) ## a simulated fleet into a real server, until Ctrl-C
 	$(PY) -m bench soak

@@ -1,4 +1,4 @@
-"""Reads damaged input of every kind that the agent reads; `python -m … FOLDER COUNT [URL]`.
+"""Reads damaged input of every kind that the agent reads; `python -m … FOLDER COUNT SEED [URL]`.
 
 A program of its own, for a native parser that fails takes its process along. Says before each
 attempt what it is about to read, and after each kind that it is done; whatever a reader raises but
@@ -206,7 +206,7 @@ def read_stream(url: str) -> None:
                 return
 
 
-def main(folder: Path, count: int, url: str | None) -> None:
+def main(folder: Path, count: int, seed: str, url: str | None) -> None:
     """All kinds of files, or the stream."""
     resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY, MOST_MEMORY))
     if url is not None:
@@ -216,7 +216,7 @@ def main(folder: Path, count: int, url: str | None) -> None:
         print("done stream", flush=True)  # noqa: T201 - likewise
         return
     for kind, content, name, read, refusals in samples(folder):
-        for number, damaged in enumerate([content, *damage(content, kind, count)]):
+        for number, damaged in enumerate([content, *damage(content, kind + seed, count)]):
             print(f"{kind} {number}", flush=True)  # noqa: T201 - likewise
             place = folder / kind / str(number)
             place.mkdir(parents=True)
@@ -229,4 +229,4 @@ def main(folder: Path, count: int, url: str | None) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3] if len(sys.argv) > 3 else None)
+    main(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3], next(iter(sys.argv[4:]), None))

@@ -4,6 +4,7 @@ Read by a program of its own (`fuzz_readers.py`), whose last words name the atte
 Videos have a test of their own (`vision/test_damaged_input.py`).
 """
 
+import os
 import random
 import sys
 from pathlib import Path
@@ -18,8 +19,10 @@ from tests.processes.rtsp_server import RtspServer
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(180)]
 
 READER = "tests.edge_agent.runtime.fuzz_readers"
-FILES_A_KIND, STREAMS = 20, 3
-PATIENCE_S = 120
+# `make soak` damages more, and otherwise each time.
+SEED = os.environ.get("FUZZ_SEED", "")
+FILES_A_KIND, STREAMS = (200, 20) if SEED else (20, 3)
+PATIENCE_S = 160
 IMAGES = ("png", "jpg", "webp", "bmp", "tiff", "reference", "view")
 TEXTS = ("zones", "settings", "cameras", "snapshot", "order", "head", "enrolment", "cascade")
 KINDS = (*IMAGES, *TEXTS, "mjpeg", "libx265", "segment", "outbox", "key", "stream")
@@ -31,7 +34,7 @@ def said(tmp_path_factory: pytest.TempPathFactory, testdata: Path) -> str:
     folder = tmp_path_factory.mktemp("fuzz")
     arguments: list[str | Path] = [sys.executable, "-m", READER, folder / "files"]
     (folder / "files").mkdir()
-    dice = random.Random("line")  # noqa: S311 - no secret
+    dice = random.Random(f"line{SEED}")  # noqa: S311 - no secret
 
     def spoil(piece: bytes) -> bytes:
         """A few bits of some pieces, so that the connection lives for a while."""
@@ -44,8 +47,8 @@ def said(tmp_path_factory: pytest.TempPathFactory, testdata: Path) -> str:
     with RtspServer(folder, desk) as server, Cable(server.port) as cable:
         cable.damage = spoil
         url = server.url_of("desk", cable.port)
-        files = Program([*arguments, str(FILES_A_KIND)], folder / "files.log")
-        streams = Program([*arguments, str(STREAMS), url], folder / "streams.log")
+        files = Program([*arguments, str(FILES_A_KIND), SEED], folder / "files.log")
+        streams = Program([*arguments, str(STREAMS), SEED, url], folder / "streams.log")
         with files, streams:
             wait_until(
                 lambda: not (files.is_running or streams.is_running), PATIENCE_S, "both are done"
