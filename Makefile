@@ -53,9 +53,9 @@ format: $(DEV) ## let ruff put the code into form
 bench: $(DEV) $(ASSETS) ## measure; a table on the screen and JSON in bench/results/ (PARTS="intake latency": some only)
 	$(PY) -m bench $(PARTS)
 
-soak: $(DEV) $(ASSETS) $(SYSTEM) ## an hour of video, then kills and outages until one fails or Ctrl-C
+soak: $(DEV) $(ASSETS) $(SYSTEM) ## an hour of video, then faults of every kind until one loses something or Ctrl-C (SEED=)
 	$(PY) -m bench soak cameras
-	@while FUZZ_SEED=$$(date +%s) $(PY) -m pytest -q -m processes; do :; done
+	$(PY) -m bench soak faults $(SEED)
 
 fleet: $(DEV) $(ASSETS) ## a simulated fleet into a real server, until Ctrl-C
 	$(PY) -m bench soak

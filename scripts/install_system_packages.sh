@@ -5,6 +5,7 @@ set -eu
 
 packages="
     mosquitto
+    rabbitmq-server
     postgresql
     chromium
     python3-gi

@@ -24,12 +24,14 @@ class Mosquitto(Program):
         folder: Path,
         users: Mapping[str, str],
         *,
+        port: int | None = None,
         persistent: bool = False,
         settings: str = "",
     ) -> None:
         assert DAEMON is not None, "mosquitto is not installed (apt install mosquitto)"
         folder.mkdir(parents=True, exist_ok=True)
-        self.port = free_port()
+        self.folder = folder
+        self.port = port or free_port()
         passwords, configuration = folder / "passwords", folder / "mosquitto.conf"
         passwords.touch(mode=0o600)
         for name, password in users.items():
@@ -46,6 +48,11 @@ class Mosquitto(Program):
             f"{settings}\n"
         )
         super().__init__([DAEMON, "-c", configuration], folder / "mosquitto.log")
+
+    def forget(self) -> None:
+        """Delete all that the stopped broker kept: sessions, messages."""
+        assert not self.is_running
+        (self.folder / "mosquitto.db").unlink(missing_ok=True)
 
     def start(self) -> Self:
         """Start (again) and return once it takes connections."""

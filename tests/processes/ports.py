@@ -21,10 +21,12 @@ def is_listening(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def wait_until(condition: Callable[[], object], timeout_s: float = 15, what: str = "") -> None:
+def wait_until(
+    condition: Callable[[], object], timeout_s: float = 15, what: str = "", poll_s: float = POLL_S
+) -> None:
     """Return as soon as `condition()` is true; `TimeoutError` naming `what` if it never is."""
     deadline = time.monotonic() + timeout_s
     while not condition():
         if time.monotonic() > deadline:
             raise TimeoutError(f"after {timeout_s} s still not: {what or condition}")
-        time.sleep(POLL_S)
+        time.sleep(poll_s)

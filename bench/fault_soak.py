@@ -1,0 +1,61 @@
+"""`python -m bench soak faults [SEED]`: worlds of real processes, struck at random without an end.
+
+Each world has another broker, and its own seed, which is printed: `… soak faults SEED` begins with
+that world again. Ends at the first fault that lost, doubled or changed anything, or with Ctrl-C.
+"""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack
+from itertools import count
+from pathlib import Path
+from random import Random
+
+from rich.console import Console
+
+from tests.faults.injections import FAULTS, is_possible
+from tests.faults.judge import strike
+from tests.faults.world import KINDS, World
+from tests.processes.postgresql import PostgreSQL
+
+STRIKES = 20  # in one world; then the log is long enough to begin anew
+BOXES, MOST_WORKERS = 8, 3
+
+
+def soak_faults(console: Console, first_seed: int | None) -> int:
+    """Strike until something is wrong; the exit code."""
+    seed = int.from_bytes(os.urandom(4), "big") if first_seed is None else first_seed
+    for number in count():
+        console.print(f"world {number}: seed {seed + number}")
+        try:
+            strike_world(seed + number)
+        except (AssertionError, TimeoutError) as error:
+            console.print(f"[bold]{error}[/]\nagain: python -m bench soak faults {seed + number}")
+            return 1
+        except KeyboardInterrupt:
+            return 0
+    return 0
+
+
+def strike_world(seed: int) -> None:
+    """One world and its faults, as the seed tells."""
+    random = Random(seed)  # noqa: S311 - repeatable, not secret
+    kind = KINDS[seed % len(KINDS)]
+    workers = 0 if kind == "embedded" else random.randint(0, MOST_WORKERS)
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="onestop-faults-")))
+        uses_postgresql = random.random() < 0.5
+        postgresql = stack.enter_context(PostgreSQL()) if uses_postgresql else None
+        world = World(
+            folder / "world", kind, seed, boxes=BOXES, workers=workers, postgresql=postgresql
+        )
+        stack.enter_context(world)
+        for name in _choose(random, world):
+            strike(world, name, random)
+
+
+def _choose(random: Random, world: World) -> Iterator[str]:
+    possible = [name for name in FAULTS if is_possible(name, world)]
+    for _ in range(STRIKES):
+        yield random.choice(possible)
