@@ -53,14 +53,9 @@ format: $(DEV) ## let ruff put the code into form
 bench: $(DEV) $(ASSETS) ## measure; a table on the screen and JSON in bench/results/ (PARTS="intake latency": some only)
 	$(PY) -m bench $(PARTS)
 
-<<<<<<< HEAD
 soak: $(DEV) $(ASSETS) $(SYSTEM) ## an hour of video, damaged streams, then faults of every kind until one loses something or Ctrl-C (SEED=)
 	$(PY) -m bench soak cameras
 	FUZZ_SEED=$$(date +%s) $(PY) -m pytest -q tests/edge_agent/runtime/test_fuzz.py
-=======
-soak: $(DEV) $(ASSETS) $(SYSTEM) ## an hour of video, then faults of every kind until one loses something or Ctrl-C (SEED=)
-	$(PY) -m bench soak cameras
->>>>>>> origin/main
 	$(PY) -m bench soak faults $(SEED)
 
 fleet: $(DEV) $(ASSETS) ## a simulated fleet into a real server, until Ctrl-C
