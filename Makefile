@@ -55,6 +55,7 @@ bench: $(DEV) $(ASSETS) ## measure; a table on the screen and JSON in bench/resu
 
 soak: $(DEV) $(ASSETS) $(SYSTEM) ## an hour of video, damaged streams, then faults of every kind until one loses something or Ctrl-C (SEED=)
 	$(PY) -m bench soak cameras
+	FUZZ_MESSAGES=200000 FUZZ_SEED=$$$$ $(PY) -m pytest -q -s tests/central_server/services/test_payload_fuzz.py
 	FUZZ_SEED=$$(date +%s) $(PY) -m pytest -q tests/edge_agent/runtime/test_fuzz.py
 	$(PY) -m bench soak faults $(SEED)
 

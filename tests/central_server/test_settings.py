@@ -85,6 +85,19 @@ def test_the_database_by_file(tmp_path: Path) -> None:
             "server.yaml:3: broker.tls: Value error, the embedded broker speaks no TLS",
         ),
         (
+            "web:\n  host: 10.0.0.5\n",
+            "server.yaml:1: web.tls_at_proxy: Value error, must be true, or web.certificate_file "
+            "set: by web.host, 10.0.0.5, log-ins leave this machine",
+        ),
+        (
+            "web:\n  public_host: citizens.example\n  tls_at_proxy: false\n",
+            "server.yaml:3: web.tls_at_proxy: Value error, must be true",
+        ),
+        (
+            "web:\n  certificate_file: host.crt\n",
+            "web.certificate_file and web.key_file go together",
+        ),
+        (
             "evidence:\n  automatic: [long_wait, late]\n",
             "server.yaml:2: evidence.automatic: Value error, no such rule: late",
         ),
@@ -104,6 +117,14 @@ def test_a_broker_elsewhere_may_be_reached_by_tls(
     monkeypatch.setenv("ONESTOP_BROKER__TLS", "true")
     settings = load_settings(written(tmp_path, "broker:\n  host: mqtt.example\n"))
     assert (settings.broker.host, settings.broker.tls) == ("mqtt.example", True)
+
+
+@pytest.mark.parametrize(
+    "private", ["  tls_at_proxy: true\n", "  certificate_file: host.crt\n  key_file: host.key\n"]
+)
+def test_pages_elsewhere_may_be_reached_by_tls(tmp_path: Path, private: str) -> None:
+    settings = load_settings(written(tmp_path, f"web:\n  host: 10.0.0.5\n{private}"))
+    assert settings.web.host == "10.0.0.5"
 
 
 def test_a_wrong_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

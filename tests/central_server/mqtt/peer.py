@@ -87,7 +87,7 @@ class Peer:
     def drop(self) -> None:
         """Without a farewell, so that the will is sent."""
         sock = self.client.socket()
-        assert sock is not None
+        assert isinstance(sock, socket.socket)
         socket.socket.shutdown(sock, socket.SHUT_RDWR)  # below TLS, which would say goodbye
 
     def __enter__(self) -> Self:

@@ -81,6 +81,8 @@ class Access:
     port: int
     passwords: dict[str, str]
     tls: dict[str, ssl.SSLContext]  # empty: the broker speaks none
+    broker: SecuredMosquitto | None = None
+    first_accounts: str = ""
 
     def join(self, name: str, *, will: str | None = None) -> Peer:
         return Peer(self.port, name, self.passwords[name], tls=self.tls.get(name), will=will)
@@ -149,6 +151,8 @@ def mosquitto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Access]:
     make_access(folder, port=broker.port).context.database.close()  # the command wants a schema
     broker.prepare(folder)
     access = make_access(folder, port=broker.port, tls=True, dynamic_security=True)
+    access.broker = broker
+    access.first_accounts = (broker.folder / "dynamic-security.json").read_text()
     with broker:
         accounts = MosquittoAccounts(access.context, make_broker_context(access.context))
         accounts.start()
@@ -300,6 +304,19 @@ def test_a_revoked_device_is_cut_off_within_a_minute(access: Access) -> None:
         assert lost.gone_at - began < ONE_MINUTE_S
         assert not is_let_in(access, "device-lost")
         assert not other.is_gone
+
+
+def test_a_broker_that_lost_its_accounts_gets_them_again(mosquitto: Access) -> None:
+    broker = mosquitto.broker
+    assert broker is not None
+    broker.kill()
+    for kept in ("dynamic-security.json", "mosquitto.db"):
+        (broker.folder / kept).unlink(missing_ok=True)
+    # What was copied there at first, before any device was paired.
+    (broker.folder / "dynamic-security.json").write_text(mosquitto.first_accounts)
+    broker.start()
+    wait_until(lambda: is_let_in(mosquitto, BOX), 30, "the box is let in again")
+    assert not is_let_in(mosquitto, REVOKED)
 
 
 def test_who_pairs_again_throws_the_former_box_out(access: Access) -> None:
