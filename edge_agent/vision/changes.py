@@ -10,6 +10,7 @@ import numpy as np
 from edge_agent.vision.frames import GreyPicture, Mask
 from edge_agent.vision.light import Gradient
 from edge_agent.vision.view import quantile
+from edge_agent.vision.windows import Window, surround, widen, within
 
 # Grey levels in a room as bright as FULL_BRIGHTNESS; in a darker one all differences shrink alike.
 # Sensor noise stays under 5 on the working picture; a grey coat before a grey wall differs by 20
@@ -28,10 +29,6 @@ LEAST_CONTRAST = 0.25  # below it, noise would pass for change
 RIM = np.ones((3, 3), np.uint8)
 
 
-Window = tuple[slice, slice]
-"""Rows and columns."""
-
-
 class Reference:
     """One empty picture, or a part of one, with what comparing with it needs."""
 
@@ -47,7 +44,7 @@ class Reference:
         """The pixels of `picture`, brought into this one's light, that show something else."""
         difference = np.asarray(cv2.absdiff(picture, self.picture))
         changed = difference > CHANGED * self.contrast
-        window = _surround(changed)
+        window = surround(changed)
         if window is None:
             return changed
         # Where it differs at all, it must do so near a new edge, or surely.
@@ -61,52 +58,32 @@ class Reference:
 
     def outline(self, changed: Mask, gradient: Gradient, window: Window) -> float:
         """In which picture the rim of what changed in a part stands out: 1 the new one, -1 this."""
-        area = changed.view(np.uint8)
-        rim = cv2.morphologyEx(area, cv2.MORPH_GRADIENT, RIM).view(np.bool_)
-        if not rim.any():
+        found = surround(changed)
+        if found is None:
             return 0.0
-        both = gradient, self.gradient.part(window)
+        around = widen(found, 1, changed.shape)
+        area = changed[around].view(np.uint8)
+        rim = cv2.morphologyEx(area, cv2.MORPH_GRADIENT, RIM).view(np.bool_)
+        if not rim.any():  # it fills the whole part
+            return 0.0
+        both = gradient.part(around), self.gradient.part(window).part(around)
         now, then = (float(np.hypot(g.across[rim], g.down[rim]).mean()) for g in both)
         return (now - then) / max(1.0, now + then)
 
     def _is_near_new_edge(self, gradient: Gradient, window: Window) -> Mask:
         """By pixel of the window; edges that no local factor of light makes of those before."""
         reach = EDGE_REACH.shape[0] // 2 + LOCAL[0] // 2
-        wide = _widen(window, reach, self.picture.shape)
+        wide = widen(window, reach, self.picture.shape)
         now, then = gradient.part(wide), self.gradient.part(wide)
         common = cv2.boxFilter(now.across * then.across + now.down * then.down, -1, LOCAL)
         factor = np.clip((common + FACTOR_HELD) / self._held_power[wide], *FACTORS)
         left = cv2.magnitude(now.across - factor * then.across, now.down - factor * then.down)
         new_edges = (np.asarray(left) > NEW_EDGE * self.contrast).view(np.uint8)
         near = cv2.dilate(new_edges, EDGE_REACH).view(np.bool_)
-        return np.asarray(near[_within(window, wide)])
+        return np.asarray(near[within(window, wide)])
 
 
 def measure_contrast(picture: GreyPicture) -> float:
     """How much smaller differences are in this room's light than in a bright one's."""
     brightest = quantile(picture[::2, ::2], 0.95)
     return min(1.0, max(LEAST_CONTRAST, brightest / FULL_BRIGHTNESS))
-
-
-def _surround(mask: Mask) -> Window | None:
-    """The least window that holds all of it; `None` if there is nothing."""
-    x, y, across, down = cv2.boundingRect(mask.view(np.uint8))
-    return (slice(y, y + down), slice(x, x + across)) if across else None
-
-
-def _widen(window: Window, reach: int, shape: tuple[int, ...]) -> Window:
-    """With what lies so near, as far as there is more of the picture."""
-    rows, columns = (
-        slice(max(0, part.start - reach), min(size, part.stop + reach))
-        for part, size in zip(window, shape, strict=True)
-    )
-    return rows, columns
-
-
-def _within(window: Window, wide: Window) -> Window:
-    """The window's place in a wider one."""
-    rows, columns = (
-        slice(part.start - outer.start, part.stop - outer.start)
-        for part, outer in zip(window, wide, strict=True)
-    )
-    return rows, columns

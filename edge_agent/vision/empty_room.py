@@ -14,6 +14,7 @@ from edge_agent.core.desk_zones import Zone
 from edge_agent.vision.changes import Reference
 from edge_agent.vision.frames import GreyPicture, Mask
 from edge_agent.vision.light import Gradient, LightModel
+from edge_agent.vision.windows import NOWHERE, Window, surround
 
 BACKGROUND_SHARE = 0.25  # of the picture outside all zones is enough to tell the light by
 MAX_LOOKS = 2  # besides the present one
@@ -29,7 +30,7 @@ class Place:
     """One zone in the picture, and its earlier looks, the latest first."""
 
     mask: Mask
-    window: tuple[slice, slice]
+    window: Window
     area: int
     looks: list[Reference] = field(default_factory=list)
 
@@ -40,9 +41,8 @@ class Place:
         corners = np.array([(x * (width - 1), y * (height - 1)) for x, y in zone.polygon])
         mask = np.zeros((height, width), np.uint8)
         cv2.fillPoly(mask, [np.rint(corners).astype(np.int32)], 1)
-        x, y, across, down = cv2.boundingRect(mask)
-        window = slice(y, y + down), slice(x, x + across)
-        return cls(mask.view(np.bool_), window, int(mask.sum()))
+        inside = mask.view(np.bool_)
+        return cls(inside, surround(inside) or NOWHERE, int(np.count_nonzero(inside)))
 
 
 class EmptyRoom:

@@ -6,7 +6,6 @@ the desk, a head before the officer's chair) is nobody in B; what it hides of B 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import cv2
 import numpy as np
@@ -14,6 +13,7 @@ import numpy.typing as npt
 
 from edge_agent.core.zone_reading import Figure
 from edge_agent.vision.frames import Mask
+from edge_agent.vision.windows import NOWHERE, Window, surround
 
 # An arm across the desk fills a tenth of the other's zone; somebody behind it a quarter and more.
 OWN_SHARE = 0.2
@@ -31,6 +31,9 @@ class Filling:
     figures: tuple[Figure, ...]
 
 
+NOBODY = Filling(0.0, 0.0, ())
+
+
 class FigureSorter:
     """Sorts figures to the zones whose masks were given."""
 
@@ -46,10 +49,15 @@ class FigureSorter:
 
     def sort(self, changed: Mask) -> list[Filling]:
         """For each zone what fills it."""
+        window = surround(changed)
+        if window is None:
+            return [NOBODY] * len(self._zones)
         total, found, stats, _ = cv2.connectedComponentsWithStats(
-            changed.view(np.uint8), connectivity=8, ltype=cv2.CV_16U
+            changed[window].view(np.uint8), connectivity=8, ltype=cv2.CV_16U
         )
-        figures = _Figures(total, changed, np.asarray(found))
+        labels = np.zeros(changed.shape, np.uint16)
+        labels[window] = found
+        figures = _Figures(total, changed, labels)
         shares = [figures.share(zone) for zone in self._zones]
         foreign = [np.zeros(total, np.bool_) for _ in self._zones]
         for a, b, only_a, only_b in self._rivals:
@@ -68,14 +76,13 @@ class FigureSorter:
 class _Area:
     """Some pixels of the picture: those of the window that are `inside`."""
 
-    window: tuple[slice, slice]
+    window: Window
     inside: Mask
     size: int
 
     @classmethod
     def of(cls, mask: Mask) -> "_Area":
-        x, y, across, down = cv2.boundingRect(mask.view(np.uint8))
-        window = slice(y, y + down), slice(x, x + across)
+        window = surround(mask) or NOWHERE
         return cls(window, mask[window].copy(), int(np.count_nonzero(mask)))
 
 
@@ -85,7 +92,7 @@ class _Figures:
 
     total: int
     changed: Mask
-    labels: npt.NDArray[Any]
+    labels: npt.NDArray[np.uint16]
 
     def share(self, area: _Area) -> npt.NDArray[np.float64]:
         """Of the area, by figure; none of the unchanged rest."""
@@ -96,6 +103,8 @@ class _Figures:
 def _fill(
     shares: npt.NDArray[np.float64], is_foreign: Mask, stats: npt.NDArray[np.int32]
 ) -> Filling:
+    if not shares.any():
+        return NOBODY
     width, height = stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_HEIGHT]
     own = np.flatnonzero((shares >= LEAST_FIGURE) & ~is_foreign)
     largest_first = own[np.argsort(-shares[own])]

@@ -20,6 +20,7 @@ FIT_PIXELS = 1000  # more do not move the fit
 # for light from the other. The place is told by edges, once the light is known.
 PLAIN, LIGHT, ACROSS, DOWN = slice(0, 4, 3), slice(6), slice(6, 7), slice(7, 8)
 ROUNDS, SHIFT_ROUNDS = 3, 2
+PLAIN_ROUNDS = 2  # from the light before, which is near
 EDGES = 0.05  # the strongest of the background, in each direction
 OVEREXPOSED, UNDEREXPOSED = 242.0, 3.0
 MIN_GAIN = 0.15  # below it, noise would pass for change
@@ -84,6 +85,7 @@ class LightModel:
         edges = (_strongest(places, slope) for slope in (gradient.across, gradient.down))
         self._places = (self.sample, *edges)
         self._found, self._fields = UNCHANGED, _Fields.of(UNCHANGED, self._x, self._y)
+        self._usual = [-1.0] * 3  # typical errors, the least since all was fitted; -1: never
         self.follow(reference, gradient)
 
     def follow(self, reference: GreyPicture, gradient: Gradient) -> None:
@@ -92,7 +94,6 @@ class LightModel:
         self._even, self._across, self._down = (
             self._describe(places, gradient) for places in self._places
         )
-        self._errors = [-1.0] * 3  # typical of what was fitted; below nothing: to be fitted anew
 
     def _describe(self, places: Places, gradient: Gradient) -> "_Sample":
         """What each coefficient is multiplied with at these pixels."""
@@ -109,23 +110,25 @@ class LightModel:
         No more is fitted than must be to fit as well as then: nothing, gain and offset, or all.
         """
         samples = [part.read(picture) for part in (self._even, self._across, self._down)]
-        if self._fits(samples, self._found):
-            return self._found
-        plain = _improve(self._found, PLAIN, *samples[0])
-        if self._fits(samples, plain):
-            self._found = plain
-        else:
-            self._found = self._fit_all(*samples)
-            self._errors = [_typical_error(*sample, self._found) for sample in samples]
+        errors = _typical_errors(samples, self._found)
+        if not self._is_usual(errors):
+            plain = _improve(self._found, PLAIN, *samples[0], rounds=PLAIN_ROUNDS)
+            errors = _typical_errors(samples, plain)
+            if self._is_usual(errors):
+                self._found = plain
+            else:
+                self._found = self._fit_all(*samples)
+                errors = self._usual = _typical_errors(samples, self._found)
+        self._usual = [min(pair) for pair in zip(self._usual, errors, strict=True)]
         return self._found
 
-    def _fits(self, samples: "list[Seen]", light: Coefficients) -> bool:
+    def _is_usual(self, errors: list[float]) -> bool:
         return all(
-            _typical_error(*sample, light) <= STEADY * usual + STEADY_WITHIN
-            for sample, usual in zip(samples, self._errors, strict=True)
+            error <= STEADY * usual + STEADY_WITHIN
+            for error, usual in zip(errors, self._usual, strict=True)
         )
 
-    def _fit_all(self, even: "Seen", across: "Seen", down: "Seen") -> Coefficients:
+    def _fit_all(self, even: Seen, across: Seen, down: Seen) -> Coefficients:
         found = _improve(_better_start(*even, self._found), PLAIN, *even)
         found = _improve(found, LIGHT, *even)
         found = _improve(found, ACROSS, *across, rounds=SHIFT_ROUNDS)
@@ -164,8 +167,9 @@ class _Fields:
     @classmethod
     def of(cls, light: Coefficients, x: Pixels, y: Pixels) -> "_Fields":
         """`x`, `y`: places of columns and rows, -1 to 1."""
-        gain = np.maximum(light[0] + light[1] * x + light[2] * y, MIN_GAIN)
-        return cls(light, gain, 255 * (light[3] + light[4] * x + light[5] * y))
+        gain = (light[0] + light[1] * x) + light[2] * y
+        offset = 255 * (light[3] + light[4] * x) + (255 * light[5]) * y
+        return cls(light, np.maximum(gain, MIN_GAIN, out=gain), offset)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +179,7 @@ class _Sample:
     places: Places
     model: Pixels
 
-    def read(self, picture: GreyPicture) -> "Seen":
+    def read(self, picture: GreyPicture) -> Seen:
         """The model and the brightness, 0 to 1, of those that are neither too bright nor black."""
         seen = picture.ravel().take(self.places)
         seen *= np.float32(1 / 255)
@@ -197,7 +201,7 @@ def _strongest(places: Places, slope: GreyPicture) -> Places:
 def _better_start(model: Pixels, seen: Pixels, start: Coefficients) -> Coefficients:
     """After a lamp was switched, the ratio of brightness is nearer than the light before."""
     ratio = UNCHANGED * np.float32(_median(seen) / max(0.004, _median(model[0])))
-    errors = [_typical_error(model, seen, guess) for guess in (start, ratio)]
+    errors = [_median(np.abs(seen - guess @ model)) for guess in (start, ratio)]
     return start if errors[0] <= errors[1] else ratio
 
 
@@ -217,8 +221,8 @@ def _improve(
     return found
 
 
-def _typical_error(model: Pixels, seen: Pixels, found: Coefficients) -> float:
-    return _median(np.abs(seen - found @ model))
+def _typical_errors(samples: list[Seen], light: Coefficients) -> list[float]:
+    return [_median(np.abs(seen - light @ model)) for model, seen in samples]
 
 
 def _median(values: Pixels) -> float:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from edge_agent.vision.frames import GreyPicture, Mask
 from edge_agent.vision.light import Gradient
+from edge_agent.vision.windows import surround, widen
 
 COMPARE_OVER = timedelta(seconds=4)  # long enough for a slow sway, too short for the sun to creep
 LEAST_DIFFERENCE = 5.0  # grey levels
@@ -43,13 +44,23 @@ class MicroMotion:
         around = difference.ravel().take(self._sample)
         around.partition(self._noisy)
         noise = float(around[self._noisy])
-        limit: GreyPicture = np.asarray(cv2.dilate(gradient.strength, REACH), dtype=np.float32)
-        limit *= SLACK_BY_EDGE
-        limit += max(LEAST_DIFFERENCE * contrast, TIMES_NOISE * noise)
-        moving = cv2.medianBlur((difference > limit).view(np.uint8), 3)
+        least = max(LEAST_DIFFERENCE * contrast, TIMES_NOISE * noise)
+        moving = self._find_moving(difference, gradient, least)
         if abs(at - self._before_at) >= COMPARE_OVER:
             self._before, self._before_at = picture.copy(), at
         else:
-            around = cv2.dilate(moving, REACH).view(np.bool_)
+            around = cv2.dilate(moving.view(np.uint8), REACH).view(np.bool_)
             np.copyto(self._before, picture, where=around)
-        return moving.view(np.bool_)
+        return moving
+
+    def _find_moving(self, difference: GreyPicture, gradient: Gradient, least: float) -> Mask:
+        """Where it differs by more than `least` and more than its edges allow."""
+        moving: Mask = difference > least
+        found = surround(moving)
+        if found is None:
+            return moving
+        window = widen(found, 1, moving.shape)
+        limit = SLACK_BY_EDGE * cv2.dilate(gradient.part(window).strength, REACH) + least
+        moving[window] = difference[window] > limit
+        without_specks = cv2.medianBlur(moving.view(np.uint8), 3)
+        return np.asarray(without_specks.view(np.bool_))

@@ -53,7 +53,7 @@ class Comparison:
     @property
     def hidden_share(self) -> float:
         """Of the picture."""
-        return float(self.hidden.mean())
+        return np.count_nonzero(self.hidden) / self.hidden.size
 
     @cached_property
     def intact_share(self) -> float:
@@ -61,10 +61,10 @@ class Comparison:
 
         1 if there are too few to tell.
         """
-        count = int(self.told.sum())
+        count = np.count_nonzero(self.told)
         if count < LEAST_TELLING:
             return 1.0
-        return int((self.told & (self.correlation > INTACT)).sum()) / count
+        return np.count_nonzero(self.told & (self.correlation > INTACT)) / count
 
     @cached_property
     def typical_correlation(self) -> float:
@@ -85,9 +85,9 @@ class Comparison:
     def sharpness(self) -> float | None:
         """Of what is kept, against the reference's; `None` if that is too little."""
         telling = self.kept & (self.reference.energy > SHARP_STRUCTURE)
-        if telling.sum() < LEAST_TELLING:
+        if np.count_nonzero(telling) < LEAST_TELLING:
             telling = self.kept
-        if telling.sum() < LEAST_TELLING:
+        if np.count_nonzero(telling) < LEAST_TELLING:
             return None
         before = np.maximum(self.reference.sharpness[telling], LEAST)
         return quantile(self.view.sharpness[telling] / before, 0.5)

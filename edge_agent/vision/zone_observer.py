@@ -133,14 +133,17 @@ class ZoneObserver:
         for zone, place, filling in zip(self._zones, room.places, fillings, strict=True):
             is_calibrated = zone in self._calibrated
             window = place.window
-            inside, part = place.mask[window], gradient.part(window)
-            own, stirred = changed[window] & inside, moving[window] & inside
+            stirred = moving[window] & place.mask[window]
             if is_calibrated:
                 stirred &= near[window]
+            outline = 0.0
+            if filling.own > 0:
+                own = changed[window] & place.mask[window]
+                outline = room.reference.outline(own, gradient.part(window), window)
             readings[zone] = ZoneReading(
                 changed=filling.own,
                 moving=np.count_nonzero(stirred) / place.area,
-                outline=room.reference.outline(own, part, window) if filling.own > 0 else 0.0,
+                outline=outline,
                 is_calibrated=is_calibrated,
                 is_hidden=filling.foreign >= HIDDEN_SHARE,
                 figures=filling.figures,

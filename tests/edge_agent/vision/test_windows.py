@@ -1,0 +1,23 @@
+"""The least rectangle around what there is, and what lies near it."""
+
+import numpy as np
+
+from edge_agent.vision.windows import NOWHERE, surround, widen, within
+
+SHAPE = (20, 30)
+
+
+def test_all_of_it_is_surrounded_and_no_more() -> None:
+    mask = np.zeros(SHAPE, np.bool_)
+    assert surround(mask) is None
+    assert mask[NOWHERE].size == 0
+    mask[4, 7] = mask[9, 5] = True
+    assert surround(mask) == (slice(4, 10), slice(5, 8))
+
+
+def test_a_window_is_widened_as_far_as_there_is_picture() -> None:
+    window = slice(4, 10), slice(5, 28)
+    wide = widen(window, 5, SHAPE)
+    assert wide == (slice(0, 15), slice(0, 30))
+    picture = np.arange(600).reshape(SHAPE)
+    assert (picture[wide][within(window, wide)] == picture[window]).all()
