@@ -88,9 +88,7 @@ def _serve(folder: Path, context: ServerContext) -> Iterator[str]:
     """The real server in a process of its own, on the prepared database."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
-    web = context.settings.web.model_copy(
-        update={"port": port, "public_url": url, "second_factor_roles": ()}
-    )
+    web = context.settings.web.model_copy(update={"port": port, "public_url": url})
     broker = context.settings.broker.model_dump() | {"password": SERVER_USER}
     settings = context.settings.model_copy(update={"web": web})
     content = settings.model_dump(mode="json", exclude_none=True) | {"broker": broker}

@@ -49,8 +49,6 @@ def server_environment(request: Request, folder: Path) -> dict[str, str]:
         "ONESTOP_WEB__PORT": str(request.port),
         "ONESTOP_WEB__PUBLIC_URL": address,
         "ONESTOP_WEB__INTERNAL_URL": address,  # where boxes bring pictures, too
-        # Its passwords are printed for whoever looks on; nobody is to enrol a phone for a demo.
-        "ONESTOP_WEB__SECOND_FACTOR_ROLES": "[]",
         "ONESTOP_BROKER__EMBEDDED": "true",
         "ONESTOP_BROKER__PORT": str(request.broker_port),
     }

@@ -71,7 +71,7 @@ def set_second_factor(
 
 
 @router.post("/sessions/{login_id}/end")
-def end_session(request: Request, visit: CurrentVisit, login_id: str) -> Response:
+def end_session(visit: CurrentVisit, login_id: str) -> Response:
     """Ends one of one's own sessions; ending this one leads to the log-in page."""
     logins.end_one(visit.context, visit.viewer, login_id)
     return RedirectResponse("/account", 303)

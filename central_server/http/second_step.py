@@ -10,7 +10,6 @@ from central_server.domain.errors import InvalidError
 from central_server.domain.second_factors import Stage
 from central_server.http.dependencies import (
     COOKIE,
-    CSRF_FIELD,
     Context,
     require_same_origin,
     require_token,
@@ -100,7 +99,6 @@ def _page(
         language,
         next=own_path(next),
         address_in=partial(address_in, [("next", own_path(next))], path=SECOND_STEP),
-        csrf_field=CSRF_FIELD,
         csrf_token=step.csrf_token,
         user=step.viewer.user_id,
         role=step.viewer.role,

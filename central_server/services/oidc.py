@@ -19,6 +19,7 @@ from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
+from central_server.domain.accounts import is_user_name
 from central_server.domain.errors import InvalidError, NotFoundError
 from central_server.domain.permissions import Viewer
 from central_server.services import accounts, logins
@@ -181,7 +182,7 @@ def _object_of(answer: httpx.Response) -> dict[str, Any]:
 
 def _named(claims: CodeIDToken, settings: OidcSettings) -> str:
     name = claims.get(settings.user_claim)
-    return name if isinstance(name, str) else ""
+    return name if isinstance(name, str) and is_user_name(name) else ""
 
 
 def _find_viewer(context: ServerContext, user_id: str) -> Viewer:

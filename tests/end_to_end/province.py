@@ -150,12 +150,7 @@ class Province(Program):
         return ServerSettings(
             directory=self.folder / "server",
             rules_file=rules_file,
-            web=WebSettings(
-                port=self.port,
-                public_url=self.url,
-                internal_url=self.url,
-                second_factor_roles=(),
-            ),
+            web=WebSettings(port=self.port, public_url=self.url, internal_url=self.url),
             evidence=EvidenceSettings(reserve_mb=0),
             broker=BrokerSettings(port=self.broker_port, embedded=self.mosquitto is None),
         )

@@ -17,17 +17,13 @@ from tests.central_server.factories import Clock, make_context
 from tests.central_server.http.internal.browser import Browser
 from tests.factories import NOW, add_province
 
-# Tests that log in with a password mean something else; see test_second_step.py.
-NO_SECOND_STEP = {"second_factor_roles": ()}
 OpenBrowser = Callable[..., Browser]
 
 
 @pytest.fixture
 def context(database: Database, tmp_path: Path) -> ServerContext:
     """A server whose clock stands at `NOW`, with a province in its database."""
-    made = make_context(
-        database, tmp_path, Clock(NOW), evidence={"reserve_mb": 0}, web=NO_SECOND_STEP
-    )
+    made = make_context(database, tmp_path, Clock(NOW), evidence={"reserve_mb": 0})
     rule_sets.activate(made)
     with database.transaction() as db:
         add_province(db)
