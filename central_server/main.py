@@ -28,6 +28,7 @@ app.command()(safekeeping.backup)
 app.command()(safekeeping.restore)
 app.command("make-backup-key")(safekeeping.make_backup_key)
 app.command("rotate-keys")(safekeeping.rotate_keys)
+app.command("erase-feedback")(safekeeping.erase_feedback)
 
 
 def read_clock() -> datetime:

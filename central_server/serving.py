@@ -24,6 +24,7 @@ from central_server.services import (
     broker_accounts,
     notifications,
     projector,
+    retention,
     rule_sets,
     tick,
 )
@@ -36,6 +37,7 @@ TICK_EVERY_S = 5.0
 NOTIFY_EVERY_S = 2.0
 ANCHOR_EVERY_S = 60.0  # looks whether a new day has begun; apart from tick, for it may send mail
 ACCOUNTS_EVERY_S = 2.0  # who was revoked is cut off by then, who was paired let in
+RETENTION_EVERY_S = 3600.0
 EVIDENCE_EVERY_S = 0.5  # an inspector waits, and a box for its keys
 # Pages that follow live never end by themselves.
 GRACE_S = 3
@@ -95,6 +97,7 @@ def serve(context: ServerContext, listeners: Listeners, announce: Callable[[str]
         for name, every_s, job in (
             ("tick", TICK_EVERY_S, lambda: tick.tick(context, _hears_since(context, intake))),
             ("notify", NOTIFY_EVERY_S, lambda: notifications.run_due(context)),
+            ("retention", RETENTION_EVERY_S, lambda: retention.run_due(context)),
             ("anchor", ANCHOR_EVERY_S, lambda: anchors.anchor_daily(context)),
             ("evidence", EVIDENCE_EVERY_S, pictures.run),
         ):

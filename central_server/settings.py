@@ -5,6 +5,7 @@ From `ONESTOP_…` environment variables (nested with `__`) over a YAML file giv
 
 import os
 import re
+from datetime import date
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -210,6 +211,26 @@ class NotifySettings(Section):
     )
 
 
+class RetentionPeriod(Section):
+    """How long the words of feedback given from that day on are kept: dated, so that a change of
+    the rule changes nothing that was promised before.
+    """
+
+    since: date = Field(description="First day, UTC.")
+    ratings_days: int = Field(
+        default=30, ge=1, description="Plain ratings: words, exact time and link to a session."
+    )
+    complaints_days: int = Field(
+        default=730,
+        ge=1,
+        description="Complaints, once no flag of theirs is open and no picture is held.",
+    )
+
+    def __str__(self) -> str:
+        """As documents show a default."""
+        return f"{self.since}: {self.ratings_days}, {self.complaints_days} days"
+
+
 class AnchorSettings(Section):
     """The daily signed head of the server's log, whose copies leave the machine."""
 
@@ -292,6 +313,11 @@ class ServerSettings(BaseSettings):
     broker: BrokerSettings = Field(default_factory=BrokerSettings, description="MQTT.")
     ingest: IngestSettings = Field(default_factory=IngestSettings, description="Taking in.")
     notify: NotifySettings = Field(default_factory=NotifySettings, description="Notifications.")
+    retention: tuple[RetentionPeriod, ...] = Field(
+        default=(RetentionPeriod(since=date(2000, 1, 1)),),
+        min_length=1,
+        description="How long sealed contents are kept, by the day on which they were given.",
+    )
     anchors: AnchorSettings = Field(default_factory=AnchorSettings, description="Proof.")
     evidence: EvidenceSettings = Field(default_factory=EvidenceSettings, description="Pictures.")
 

@@ -11,7 +11,7 @@ from rich.progress import Progress
 
 from central_server.commands.opening import ConfigOption, fail, opened, said_in_words
 from central_server.commands.proving import DEVIATES, print_deviations
-from central_server.services import backups, key_rotation, restoration
+from central_server.services import backups, key_rotation, restoration, retention
 from central_server.services.backups import BackupError
 from central_server.settings import load_settings
 from central_server.storage.database_copies import Told
@@ -108,6 +108,18 @@ def rotate_keys(
             return
         key_rotation.rotate(context, by="command")
     typer.echo("new keys are in use; make a backup now")
+
+
+def erase_feedback(
+    command: typer.Context,
+    feedback: Annotated[str, typer.Argument(help="Its id, or the code on its receipt.")],
+    reason: Annotated[str, typer.Option(help="Who asked, and why; on record.", prompt=True)],
+    config: ConfigOption = None,
+) -> None:
+    """Erase what somebody said, on request: words, contact, time, link. The chains stay valid."""
+    with opened(command, config) as context:
+        feedback_id = retention.erase(context, feedback, by="command", reason=reason)
+    typer.echo(f"erased: {feedback_id}; backups that hold it go with their age")
 
 
 def _shown(progress: Progress) -> Told:

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
+from central_server.domain.custody_log import ErasedForm, FeedbackErased
 from central_server.domain.flags import Flag, Place, raise_flag
 from central_server.domain.rules import ComplaintRule, RuleSet, Severity
 from event_protocol.feedback import (
@@ -22,6 +23,7 @@ from event_protocol.feedback import (
 
 MATCH_AFTER = timedelta(minutes=3)  # an ended session is still meant for so long
 _AMENDABLE_FOR = timedelta(seconds=AMENDABLE_FOR_S)
+_NO_SALT = "0" * 32  # of a content that no digest names any more
 _GRAVITY = {Severity.MINOR: 0, Severity.MAJOR: 1, Severity.CRITICAL: 2}
 
 
@@ -114,6 +116,17 @@ def match(
 
 
 UNMATCHED = Matched(Match.UNMATCHED, None, WEIGHTS[Match.UNMATCHED])
+
+
+def recall(erased: FeedbackErased, quarter_at: datetime) -> tuple[Opened, Matched]:
+    """What is left of feedback that was erased: enough for figures and its flag."""
+    content = _recall_form(erased.last, quarter_at).model_copy(update={"survey": erased.survey})
+    complaints = tuple(_recall_form(form, quarter_at) for form in erased.complaints)
+    return Opened(content, complaints), Matched(Match(erased.match), None, erased.weight)
+
+
+def _recall_form(form: ErasedForm, quarter_at: datetime) -> FeedbackContent:
+    return FeedbackContent(salt=_NO_SALT, at=quarter_at, rating=form.rating, reasons=form.reasons)
 
 
 def _is_near(stay: Stay, at: datetime) -> bool:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import orjson
 
 from central_server.domain import feedback as feedback_domain
+from central_server.domain.custody_log import FeedbackErased
 from central_server.domain.feedback import UNMATCHED, Matched, Opened, Stay
 from central_server.domain.flags import Flag, Place
 from central_server.domain.server_log import FeedbackCompleted, FeedbackReceived
@@ -30,7 +31,7 @@ from event_protocol.events import FeedbackChannel
 from event_protocol.feedback import FeedbackContent
 from event_protocol.sealing import SealError, unseal
 
-_GONE = "the sealed content was erased"
+GONE = "the sealed content was erased"
 _NO_DEVICE = datetime.max.replace(tzinfo=UTC)  # a desk that no device watches has no session
 # Whoever speaks from home or by telephone does not sit at the desk at that moment.
 _AWAY_FROM_DESK = (FeedbackChannel.HOME.value, FeedbackChannel.HOTLINE.value)
@@ -53,6 +54,11 @@ class _Source(NamedTuple):
     place: Place
     quarter_at: datetime
     versions: Sequence[tuple[str | None, str]]
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether something of it was erased."""
+        return any(sealed is None for sealed, _ in self.versions)
 
 
 def project(
@@ -82,6 +88,29 @@ def project_logged(run: Run, feedback_id: str) -> None:
     """Makes the row of feedback by phone, from home or by hotline, if it is such."""
     source = _find_logged(run, feedback_id)
     _project(run, [] if source is None else [source])
+
+
+def project_erased(run: Run, feedback_id: str) -> None:
+    """Makes the row anew of feedback, from whichever log, whose content is gone."""
+    source = _find(run, feedback_id)
+    _project(run, [] if source is None else [source])
+
+
+def open_again(run: Run, feedback_id: str) -> Opened | None:
+    """What was said, of what can be opened."""
+    source = _find(run, feedback_id)
+    contents = [] if source is None else _open_all(run, source)[0]
+    return feedback_domain.fold_versions(contents) if contents else None
+
+
+def _find(run: Run, feedback_id: str) -> _Source | None:
+    logged = _find_logged(run, feedback_id)
+    if logged is not None:
+        return logged
+    row = projection.find_rows(run.db, projection.FEEDBACK, "feedback_id", [feedback_id])
+    told = feedback_sources.find_by_row(run.db, row[feedback_id]) if row else None
+    found = [] if told is None else _from_devices(run, [told])
+    return found[0] if found else None
 
 
 def _find_logged(run: Run, feedback_id: str) -> _Source | None:
@@ -126,6 +155,9 @@ def _project(run: Run, sources: Sequence[_Source]) -> None:
         contents, unreadable = _open_all(run, source)
         opened = feedback_domain.fold_versions(contents) if contents else None
         matched = _match(run, source, opened, progress)
+        erased = _find_erased(run, source.feedback_id) if source.is_gone else None
+        if erased is not None:
+            opened, matched = feedback_domain.recall(erased, source.quarter_at)
         rows.append(
             feedback_row(
                 source.feedback_id,
@@ -140,6 +172,13 @@ def _project(run: Run, sources: Sequence[_Source]) -> None:
         flags += _raise_flag(run, source, opened, matched)
     projection.upsert(run.db, projection.FEEDBACK, rows)
     write_flags(run, flags)
+
+
+def _find_erased(run: Run, feedback_id: str) -> FeedbackErased | None:
+    """What its erasure left for figures and flags."""
+    entries = feedback_entries.list_entries(run.db, feedback_id)
+    found = [logged.entry for logged in entries if isinstance(logged.entry, FeedbackErased)]
+    return found[-1] if found else None
 
 
 def _raise_flag(run: Run, source: _Source, opened: Opened | None, matched: Matched) -> list[Flag]:
@@ -162,7 +201,7 @@ def _open_all(run: Run, source: _Source) -> tuple[list[FeedbackContent], str | N
     contents, unreadable = [], None
     for sealed, digest in source.versions:
         if sealed is None:
-            unreadable = _GONE
+            unreadable = GONE
             continue
         try:
             contents.append(unseal(sealed, digest, run.context.keys.sealing))

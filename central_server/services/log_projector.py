@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any, get_args
 
+from central_server.domain.custody_log import FeedbackErased
 from central_server.domain.evidence_log import EvidenceEntry
 from central_server.domain.flags import Place, flag_id, raise_flag
 from central_server.domain.server_log import (
@@ -140,6 +141,10 @@ def _take_feedback(
     feedback_projector.project_logged(run, str(entry.feedback_id))
 
 
+def _erase_feedback(run: Run, logged: LoggedEntry, entry: FeedbackErased) -> None:
+    feedback_projector.project_erased(run, str(entry.feedback_id))
+
+
 def _take_flag(run: Run, logged: LoggedEntry, entry: FlagTaken) -> None:
     _change_flag(run, str(entry.flag_id), taken_by=entry.by, decided_at=logged.time)
     notifications.acknowledge(run.db, str(entry.flag_id), entry.by, logged.time)
@@ -197,6 +202,7 @@ _HANDLERS: dict[type[Entry], _Handler] = {
     IncidentRecorded: _record_incident,
     FeedbackReceived: _take_feedback,
     FeedbackCompleted: _take_feedback,
+    FeedbackErased: _erase_feedback,
     FlagTaken: _take_flag,
     FlagReleased: _release_flag,
     FlagDismissed: _dismiss_flag,

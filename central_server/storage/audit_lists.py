@@ -5,8 +5,16 @@ from typing import get_args
 
 from sqlmodel import Session, col, select
 
+from central_server.domain.custody_log import (
+    FeedbackErased,
+    KeysRotated,
+    LogAnchored,
+    SealingKeysRetired,
+    ServerRestored,
+)
 from central_server.domain.evidence_log import EvidenceEntry
 from central_server.domain.server_log import (
+    Entry,
     FlagDismissed,
     FlagReleased,
     FlagTaken,
@@ -27,6 +35,11 @@ _AUDITED = (
     NotificationAcknowledged,
     RegistryChanged,
     RulesActivated,
+    LogAnchored,
+    KeysRotated,
+    SealingKeysRetired,
+    FeedbackErased,
+    ServerRestored,
     *get_args(EvidenceEntry),
 )
 TYPES = tuple(str(entry.model_fields["type"].default) for entry in _AUDITED)
@@ -59,17 +72,33 @@ def list_entries(
 
 def _line(logged: LoggedEntry) -> AuditLine:
     entry = logged.entry
-    if isinstance(entry, Viewed):
-        return AuditLine(logged, entry.by, entry.what, entry.subject, entry.reason)
-    if isinstance(entry, RegistryChanged):
-        return AuditLine(logged, entry.by, entry.what, entry.subject, None)
-    if isinstance(entry, FlagDismissed):
-        return AuditLine(logged, entry.by, None, str(entry.flag_id), entry.reason)
-    if isinstance(entry, FlagTaken | FlagReleased | NotificationAcknowledged):
-        return AuditLine(logged, entry.by, None, str(entry.flag_id), None)
-    if isinstance(entry, RulesActivated):
-        return AuditLine(logged, None, None, entry.rules_hash[:12], None)
-    if isinstance(entry, EvidenceEntry):
-        by, reason = getattr(entry, "by", None), getattr(entry, "reason", None)
-        return AuditLine(logged, by, None, str(entry.request_id), reason)
-    raise TypeError(entry.type)  # a type of `TYPES` without a line is our own mistake
+    by, what = getattr(entry, "by", None), getattr(entry, "what", None)
+    reason = getattr(entry, "reason", None)
+    return AuditLine(logged, by, what, _subject(entry), reason)
+
+
+def _subject(entry: Entry) -> str:
+    """What the entry is about, in one word."""
+    match entry:
+        case Viewed() | RegistryChanged():
+            return entry.subject
+        case FlagDismissed() | FlagTaken() | FlagReleased() | NotificationAcknowledged():
+            return str(entry.flag_id)
+        case FeedbackErased():
+            return str(entry.feedback_id)
+    return _subject_of_keeping(entry)
+
+
+def _subject_of_keeping(entry: Entry) -> str:
+    match entry:
+        case RulesActivated():
+            return entry.rules_hash[:12]
+        case LogAnchored():
+            return entry.head.hash[:12]
+        case KeysRotated():
+            return (entry.sealing or "")[:16]
+        case SealingKeysRetired():
+            return ", ".join(entry.sealing)
+        case ServerRestored():
+            return entry.backup.isoformat()
+    return str(getattr(entry, "request_id", ""))  # of pictures

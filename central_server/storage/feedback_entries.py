@@ -9,7 +9,9 @@ from central_server.storage import server_log
 from central_server.storage.tables import FeedbackEntryRow, UsedTokenRow
 
 
-def append(db: Session, feedback_id: str, entry: Entry, *, at: datetime, sealed: str) -> None:
+def append(
+    db: Session, feedback_id: str, entry: Entry, *, at: datetime, sealed: str | None = None
+) -> None:
     """The entry at the log's end, filed under its feedback."""
     logged = server_log.append(db, entry, at=at, sealed=sealed)
     db.add(FeedbackEntryRow(sequence=logged.sequence, feedback_id=feedback_id))
@@ -17,7 +19,7 @@ def append(db: Session, feedback_id: str, entry: Entry, *, at: datetime, sealed:
 
 
 def list_entries(db: Session, feedback_id: str) -> list[LoggedEntry]:
-    """First tap, completions and messages, oldest first."""
+    """First tap, completions, messages and erasure, oldest first."""
     query = select(FeedbackEntryRow.sequence).where(FeedbackEntryRow.feedback_id == feedback_id)
     sequences = db.exec(query.order_by(col(FeedbackEntryRow.sequence)))
     found = [server_log.find(db, sequence) for sequence in sequences]

@@ -20,6 +20,14 @@ _AMENDED_WITHIN = timedelta(hours=2)
 _QUARTER = timedelta(minutes=15)
 
 
+class Place(NamedTuple):
+    """Where an event stands."""
+
+    device: str
+    epoch: int
+    sequence: int
+
+
 @dataclass(frozen=True, slots=True)
 class DeviceFeedback:
     """Feedback as a device told it; `versions`: (sealed, body), the first tap first."""
@@ -30,6 +38,7 @@ class DeviceFeedback:
     channel: str
     quarter_at: datetime
     versions: tuple[tuple[str | None, bytes], ...]
+    places: tuple[Place, ...]
 
 
 class _Said(NamedTuple):
@@ -80,6 +89,12 @@ def find_said(db: Session, said: Iterable[tuple[str, int, int]]) -> list[DeviceF
     return list(found.values())
 
 
+def places_of(db: Session, row: Mapping[str, Any]) -> list[Place]:
+    """The events behind a feedback row; none if it is in the server's own log."""
+    told = find_by_row(db, row)
+    return [] if told is None else list(told.places)
+
+
 def find_by_row(db: Session, row: Mapping[str, Any]) -> DeviceFeedback | None:
     """The events behind a feedback row that a device's event made."""
     begin: datetime = row["quarter_at"]
@@ -112,6 +127,7 @@ def _with_versions(db: Session, first: _Said) -> DeviceFeedback:
         channel=_data(first)["channel"],
         quarter_at=floor_to_quarter(begin),
         versions=tuple((one.sealed, one.body) for one in (first, *amendments)),
+        places=tuple(Place(*one[:3]) for one in (first, *amendments)),
     )
 
 
