@@ -1,6 +1,6 @@
 """The installer's wizard: pair, camera, zones, masks, empty desk, check; each with a tick.
 
-Works without a script; with one, areas are drawn on the picture and the last page renews itself.
+Works without a script; with one, areas are drawn on the picture and what changes renews itself.
 """
 
 from collections.abc import Callable
