@@ -79,6 +79,9 @@ GUARDED: dict[tuple[str, str], Entry] = {
 ELSEWHERE = {
     ("GET", "/"),
     ("GET", "/audit"),
+    ("GET", "/audit/heads"),
+    ("GET", "/audit/heads/{sequence}"),
+    ("GET", "/audit/heads/{sequence}/copy"),
     ("GET", "/flags/stream"),
     ("POST", "/flags/{flag_id}/answer"),
     ("POST", "/logout"),
