@@ -2,8 +2,9 @@
 
 import os
 import ssl
+from pathlib import Path
 
-from central_server.services.authority import find_authority, write_private
+from central_server.services.authority import Credentials, find_authority, write_private
 from central_server.services.broker_accounts import broker_authority
 from central_server.services.context import ServerContext
 
@@ -17,11 +18,15 @@ def make_broker_context(context: ServerContext) -> ssl.SSLContext | None:
     authority = find_authority(settings.directory)
     if authority is not None:
         own = authority.make_client(settings.broker.username, context.now())
-        # OpenSSL reads these from files only; this one is gone before anybody connects.
-        path = settings.directory / f"broker-access.{os.getpid()}"
-        write_private(path, own.key + own.chain)
-        try:
-            tls.load_cert_chain(path)
-        finally:
-            path.unlink()
+        load_own(tls, own, settings.directory)
     return tls
+
+
+def load_own(tls: ssl.SSLContext, own: Credentials, directory: Path) -> None:
+    """OpenSSL reads these from files only; this one is gone before anybody connects."""
+    path = directory / f"broker-access.{os.getpid()}"
+    write_private(path, own.key + own.chain)
+    try:
+        tls.load_cert_chain(path)
+    finally:
+        path.unlink()

@@ -56,11 +56,15 @@ class FleetError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class FleetMember:
-    """One paired device, and its events in order, made as they are asked for."""
+    """One paired device, and its events in order, made as they are asked for.
+
+    `tls` is by what it reaches a broker that speaks TLS.
+    """
 
     enrolment: Enrolment
     epoch: int
     events: Iterator[FleetEvent]
+    tls: ssl.SSLContext | None = None
 
 
 class DeviceConnection:
@@ -110,10 +114,8 @@ class DeviceConnection:
     def pump(self, now: datetime) -> None:
         """Take in what receipts said and publish what is due; raises `FleetError`."""
         with self._lock:
-            receipt, resend, refusal = self._receipt, self._resend, self._refusal
+            receipt, resend = self._receipt, self._resend
             self._receipt = self._resend = None
-        if refusal is not None:
-            raise FleetError(f"the broker refused {self.device}: {refusal}")
         if receipt is not None:
             self._apply(receipt)
         if not self._connected.is_set():
@@ -156,6 +158,10 @@ class DeviceConnection:
         )
 
     def _no_broker(self) -> str:
+        with self._lock:
+            refusal = self._refusal
+        if refusal is not None:  # for so long: a broker may learn of the pairing only now
+            return f"the broker refused {self.device}: {refusal}"
         broker = self._member.enrolment.broker
         return f"no broker at {broker.host}:{broker.port}: start it, and the server, first"
 
@@ -203,8 +209,8 @@ class DeviceConnection:
             protocol=MQTTProtocolVersion.MQTTv311,
         )
         client.username_pw_set(broker.username, broker.password)
-        if broker.tls:
-            client.tls_set_context(ssl.create_default_context(cadata=broker.authority))
+        if self._member.tls is not None:
+            client.tls_set_context(self._member.tls)
         client.max_inflight_messages_set(0)  # the window is ours, as in the agent
         client.will_set(self._topic(Channel.STATUS), self._status(Link.OFFLINE), qos=1, retain=True)
         client.on_connect = self._on_connect

@@ -1,16 +1,20 @@
 """`central-server simulate`: registers a fleet as real boxes are, and lets it speak over MQTT."""
 
+import ssl
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from itertools import count
 
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from central_server.domain.rules import DEFAULT_SCHEDULE
+from central_server.mqtt.broker_tls import load_own
 from central_server.services import enrolment, registry, rule_sets
+from central_server.services.authority import Credentials
 from central_server.services.context import ServerContext
 from central_server.simulation import phones
 from central_server.simulation.fleet import (
@@ -24,7 +28,8 @@ from central_server.simulation.places import plan_devices, write_units
 from central_server.simulation.publisher import DeviceConnection, FleetMember, publish_fleet
 from central_server.simulation.visits import Span
 from central_server.storage import streams
-from event_protocol.enrolment import EnrolmentRequest
+from event_protocol.certificates import make_certificate_request, make_key, write_key
+from event_protocol.enrolment import Enrolment, EnrolmentRequest
 from event_protocol.names import DeskId
 
 UNITS_FILE = "simulated_units.yaml"
@@ -96,13 +101,20 @@ class _Fleet:
         context, seed = self._context, self._plan.seed
         code = enrolment.make_code(context, device.device, by="simulation")
         public_key = device_key(seed, device.device).public_key().public_bytes_raw().hex()
-        request = EnrolmentRequest(code=code, public_key=public_key, agent_version=AGENT_VERSION)
+        key = make_key()
+        request = EnrolmentRequest(
+            code=code,
+            public_key=public_key,
+            agent_version=AGENT_VERSION,
+            certificate_request=make_certificate_request(key, device.device),
+        )
         enrolled = enrolment.enrol(context, request)
         chain = DeviceChain(device, seed, self._begin, context.keys.sealing_public)
         self._chains[device.device] = chain
         self._told[device.device] = 0
         self._bar.update(self._task, total=len(self._chains) * self._seconds_until(self._now))
-        return FleetMember(enrolled, chain.epoch, self._events_of(chain))
+        tls = _make_tls(context, enrolled, key)
+        return FleetMember(enrolled, chain.epoch, self._events_of(chain), tls)
 
     def note_progress(self, connection: DeviceConnection) -> None:
         """Send what was phoned in the time that the device has told of; move the bar."""
@@ -135,3 +147,16 @@ class _Fleet:
 
     def _seconds_until(self, at: datetime) -> float:
         return max(0.0, (at - self._begin).total_seconds())
+
+
+def _make_tls(
+    context: ServerContext, enrolled: Enrolment, key: EllipticCurvePrivateKey
+) -> ssl.SSLContext | None:
+    """As a real box would: the authority that pairing named, and the certificate it brought."""
+    if not enrolled.broker.tls:
+        return None
+    tls = ssl.create_default_context(cadata=enrolled.broker.authority)
+    if enrolled.certificate is not None:
+        own = Credentials(write_key(key), enrolled.certificate)
+        load_own(tls, own, context.settings.directory)
+    return tls
