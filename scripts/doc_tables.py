@@ -16,6 +16,8 @@ from pydantic_settings import BaseSettings
 
 from event_protocol import evidence
 from event_protocol.asyncapi import ABOUT_CHANNEL, EVENT_MODELS, MODELS_OF_CHANNEL
+from event_protocol.certificates import Authority, CertificateRequest, IssuedCertificate
+from event_protocol.enrolment import BrokerAccess, Enrolment, EnrolmentRequest
 from event_protocol.events import Envelope
 from event_protocol.evidence import EvidenceReport
 from event_protocol.evidence_keys import DataKey
@@ -137,6 +139,20 @@ def uploads() -> str:
     """How a box answers a request for pictures, as the module says it, and the report's fields."""
     about = (inspect.getdoc(evidence) or "").partition("\n\n")[2].rpartition("\n\n")[0]
     return f"{about}\n\n{_sections(_with_parts([EvidenceReport, DataKey]))}"
+
+
+def pairing() -> str:
+    """What a box and the server say to each other over HTTPS about keys and access."""
+    return _sections(
+        [
+            Authority,
+            EnrolmentRequest,
+            Enrolment,
+            BrokerAccess,
+            CertificateRequest,
+            IssuedCertificate,
+        ]
+    )
 
 
 def _sections(models: Iterable[type[BaseModel]]) -> str:

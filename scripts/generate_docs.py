@@ -25,6 +25,7 @@ PARTS: dict[str, dict[str, Callable[[], str]]] = {
         "event types": doc_tables.event_types,
         "messages": doc_tables.parts_and_messages,
         "uploads": doc_tables.uploads,
+        "pairing": doc_tables.pairing,
     },
     "CONFIGURATION.md": {
         "edge agent": lambda: doc_tables.settings(EdgeSettings),
