@@ -1,5 +1,5 @@
 """`python -m bench [PART…]`: measures all parts or some; `… soak`: a fleet; `… soak cameras`,
-`… soak faults [SEED]`: see those modules.
+`… soak storm`, `… soak faults [SEED]`: see those modules.
 """
 
 import logging
@@ -12,7 +12,7 @@ from rich.console import Console
 
 from bench import cards, edge, key_frames, latency, presence, programs, rates, ring, tamper
 from bench.camera_soak import soak_cameras
-from bench.fault_soak import soak_faults
+from bench.fault_soak import soak_faults, soak_storm
 from bench.report import Figure, print_table, store
 from bench.soak import soak
 from central_server.main import read_clock
@@ -41,6 +41,8 @@ def main(arguments: list[str]) -> int:
         return soak(console)
     if arguments == ["soak", "cameras"]:
         return soak_cameras(console)
+    if arguments == ["soak", "storm"]:
+        return soak_storm(console)
     if arguments[:2] == ["soak", "faults"]:
         return soak_faults(console, int(arguments[2]) if arguments[2:] else None)
     unknown = [name for name in arguments if name not in PARTS]

@@ -16,6 +16,7 @@ from rich.console import Console
 
 from tests.faults.injections import FAULTS, is_possible
 from tests.faults.judge import strike
+from tests.faults.storm import storm
 from tests.faults.world import KINDS, World
 from tests.processes.postgresql import PostgreSQL
 
@@ -59,3 +60,14 @@ def _choose(random: Random, world: World) -> Iterator[str]:
     possible = [name for name in FAULTS if is_possible(name, world)]
     for _ in range(STRIKES):
         yield random.choice(possible)
+
+
+def soak_storm(console: Console) -> int:
+    """3,000 boxes come back at once, over each broker that an installation starts with."""
+    for kind in ("our Mosquitto", "embedded"):
+        with tempfile.TemporaryDirectory(prefix="onestop-storm-") as folder:
+            took_s = storm(
+                Path(folder), kind, 1, boxes=3000, events=100, open_files=1024, within_s=450
+            )
+        console.print(f"{kind}: 3,000 boxes, 300,000 events, drained in {took_s:.0f} s")
+    return 0

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import resource
 import sys
 from collections.abc import Iterator
 from functools import partial
@@ -83,6 +84,9 @@ class _OurBroker(Broker):
 
 async def run_broker(host: str, port: int, password_file: str, server: str) -> None:
     """Serves until standard input closes; raises `BrokerError` if it can't listen."""
+    # A connection is an open file: 1,024 of them is what a shell allows, not what the system can.
+    _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most_files, most_files))
     rules = {"server": server}
     broker = _OurBroker(
         {

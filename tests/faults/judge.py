@@ -11,12 +11,11 @@ from central_server.services import rebuild
 from central_server.storage import quarantine
 from central_server.storage.tables import EventRow, StreamRow
 from tests.central_server.services.desk_days import derived
-from tests.faults.injections import FAULTS
+from tests.faults.injections import FAULTS, LOOKS_EVERY_S
 from tests.faults.world import World
 from tests.processes.ports import wait_until
 
 DELIVERED_WITHIN_S = 90
-LOOKS_EVERY_S = 0.1  # each look opens every box's database
 
 
 def wait_until_delivered(world: World) -> None:

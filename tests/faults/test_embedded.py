@@ -11,6 +11,7 @@ pytestmark = [pytest.mark.processes, pytest.mark.timeout(400)]
 
 FAULTS = (
     "server dies before append",
+    "old will after a new birth",
     "publisher gone right after PUBACK",
     "database locked",
     "disk full at the server",

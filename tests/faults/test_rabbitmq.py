@@ -13,8 +13,7 @@ pytestmark = [pytest.mark.processes, pytest.mark.timeout(400)]
 FAULTS = (
     "server dies during project",
     "database down and back",
-    "old will after a new birth",
-    "broker killed, its state deleted",
+    "boxes killed",
 )
 
 

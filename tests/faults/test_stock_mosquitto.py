@@ -15,7 +15,6 @@ FAULTS = (
     "boxes' clock jumps",
     "server's clock jumps",
     "disk full at the boxes",
-    "outbox locked",
 )
 
 
