@@ -23,7 +23,7 @@ from tests.factories import (
 )
 
 # They sign, and know no session.
-FOR_DEVICES = ("enrolments", "certificates")
+FOR_DEVICES = ("enrolments", "certificates", "authority")
 SESSION = make_id("session-commune-a")
 FEBRUARY = NOW.replace(month=2, day=10)
 

@@ -127,6 +127,7 @@ def _address(path: str, unit: str) -> str:
         unit_id=unit,
         desk=f"desk-{unit}",
         login_id="0" * 64,
+        sequence=1,
     )
 
 
