@@ -123,8 +123,9 @@ class LightModel:
         return self._found
 
     def _is_usual(self, errors: list[float]) -> bool:
+        """What fitted badly, before a crowd perhaps, is no measure for what comes after it."""
         return all(
-            error <= STEADY * usual + STEADY_WITHIN
+            usual <= FITS_WITHIN and error <= STEADY * usual + STEADY_WITHIN
             for error, usual in zip(errors, self._usual, strict=True)
         )
 

@@ -83,6 +83,14 @@ def test_no_more_is_fitted_than_has_changed() -> None:
     assert (np.delete(brighter, [0, 3]) == np.delete(first, [0, 3])).all(), "gain and offset"
 
 
+def test_a_light_that_was_mistaken_before_a_crowd_is_not_kept_after_it() -> None:
+    model = learn(ROOM)
+    crowd = ROOM.copy()
+    crowd[20:] = np.random.default_rng(1).uniform(10, 120, crowd[20:].shape)
+    assert float(model.fit(crowd)[0]) < 0.5
+    assert float(np.abs(model.bring_back(ROOM, model.fit(ROOM)) - ROOM).mean()) < 0.5
+
+
 def test_light_that_wanders_does_not_go_unseen_for_being_slow() -> None:
     model, noise = learn(ROOM), np.random.default_rng(1)
     for step in range(100):
