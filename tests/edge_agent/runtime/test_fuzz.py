@@ -16,16 +16,15 @@ from tests.processes.ports import wait_until
 from tests.processes.program import Program
 from tests.processes.rtsp_server import RtspServer
 
-pytestmark = [pytest.mark.processes, pytest.mark.timeout(180)]
-
 READER = "tests.edge_agent.runtime.fuzz_readers"
 # `make soak` damages more, and otherwise each time.
 SEED = os.environ.get("FUZZ_SEED", "")
-FILES_A_KIND, STREAMS = (200, 20) if SEED else (20, 3)
-PATIENCE_S = 160
+FILES_A_KIND, STREAMS, PATIENCE_S = (200, 20, 900) if SEED else (20, 3, 160)
 IMAGES = ("png", "jpg", "webp", "bmp", "tiff", "reference", "view")
 TEXTS = ("zones", "settings", "cameras", "snapshot", "order", "head", "enrolment", "cascade")
 KINDS = (*IMAGES, *TEXTS, "mjpeg", "libx265", "segment", "outbox", "key", "stream")
+
+pytestmark = [pytest.mark.processes, pytest.mark.timeout(PATIENCE_S + 20)]
 
 
 @pytest.fixture(scope="module")
