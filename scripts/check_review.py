@@ -11,7 +11,7 @@ import yaml
 REPOSITORY = Path(__file__).resolve().parent.parent
 LOCKS = ("runtime.txt", "build.txt")
 _PIN = re.compile(r"^([A-Za-z0-9._-]+)==(\S+)", re.MULTILINE)
-_SAID = ("reached_by", "known", "finding", "source")
+_SAID = ("reached_by", "advisories")
 
 
 def locked_versions(folder: Path) -> dict[str, str]:

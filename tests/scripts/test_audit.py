@@ -14,9 +14,7 @@ REVIEW: dict[str, Any] = {
     "version": "1.0",
     "reviewed": date(2026, 11, 22),
     "reached_by": "forms",
-    "known": "none known",
-    "finding": "nothing",
-    "source": "its changelog",
+    "advisories": "none, by its changelog",
 }
 
 
@@ -33,7 +31,7 @@ def test_a_version_that_nobody_looked_at_is_a_fault() -> None:
     assert faults_of({"a": "1.1"}, {"a": REVIEW}) == ["a 1.1: nobody reviewed it (last: 1.0)"]
     assert faults_of({"b": "1.0"}, {}) == ["b 1.0: nobody reviewed it (last: None)"]
     assert faults_of({}, {"a": REVIEW}) == ["a: reviewed, not locked"]
-    assert faults_of({"a": "1.0"}, {"a": {**REVIEW, "source": ""}}) == ["a 1.0: no source"]
+    assert faults_of({"a": "1.0"}, {"a": {**REVIEW, "advisories": ""}}) == ["a 1.0: no advisories"]
     assert faults_of({"a": "1.0"}, {"a": {**REVIEW, "reviewed": "once"}})
 
 
