@@ -29,7 +29,8 @@ from central_server.settings import ServerSettings
 from central_server.storage import server_log
 from central_server.storage.unit_of_work import Database
 from edge_agent.core.statements import Statement
-from edge_agent.delivery.outbox import Outbox, ReceiptOutcome
+from edge_agent.delivery.outbox import Outbox
+from edge_agent.delivery.receipts import ReceiptOutcome
 from event_protocol.canonical import sha256_hex
 from event_protocol.events import PresenceObserved, PresenceState, ZoneRole
 from event_protocol.names import DeskId, DeviceId
