@@ -34,7 +34,7 @@ from tests.processes.mosquitto import Mosquitto
 
 EVENTS = 20_000
 DEVICES = 20
-RUNS = 3
+RUNS = 5
 LONGEST_RUN_S = 120.0
 POLL_S = 0.01
 BROKER_SETTINGS = "max_inflight_messages 4000"

@@ -107,4 +107,5 @@ def test_a_clip_shows_in_real_time_what_the_camera_showed(
     lamp = [(at, image[20:80, 20:80].mean() > 128) for at, image in shown]
     switched = [at for (_, was_on), (at, is_on) in pairwise(lamp) if is_on != was_on]
     assert len(switched) >= 4
-    assert np.diff(switched) == pytest.approx(1, abs=0.35)
+    # The middle one: on a busy machine a picture may come, and so be dated, late.
+    assert np.median(np.diff(switched)) == pytest.approx(1, abs=0.2)
