@@ -11,7 +11,6 @@ pytestmark = [pytest.mark.processes, pytest.mark.timeout(400)]
 
 FAULTS = (
     "server dies before append",
-    "old will after a new birth",
     "publisher gone right after PUBACK",
     "database locked",
     "disk full at the server",
