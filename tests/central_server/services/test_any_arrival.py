@@ -1,8 +1,8 @@
 """Whatever way events take to the server, what is derived of them is the same, byte by byte.
 
 A machine of states: devices' events arrive in any order, split, repeated, late; the projector runs
-when it likes, is killed in the middle, is told to begin anew; phones speak in between. At the end
-all has arrived, and the tables equal those of a server that was told everything in order.
+when it likes, is killed in the middle, is told to begin anew. At the end all has arrived, and the
+tables equal those of a server that was told everything in order.
 """
 
 import shutil
