@@ -14,9 +14,9 @@ from central_server.services.authority import (
     Authority,
     find_authority,
     make_authority,
-    write_private,
 )
 from central_server.services.context import ServerContext
+from central_server.storage.private_files import write_private
 
 NamesArgument = Annotated[
     list[str], typer.Argument(help="Names and IP addresses by which devices reach it.")
@@ -49,7 +49,7 @@ def prepare_broker(
         server = context.settings.broker.username
         own_hash = broker_accounts.hash_password(broker_accounts.own_password(context))
         state = first_state(server, own_hash, broker_accounts.device_hashes(context))
-        write_private(into / "dynamic-security.json", orjson.dumps(state).decode())
+        write_private(into / "dynamic-security.json", orjson.dumps(state))
     typer.echo(f"{into}: host.key, host.crt, authority.crt, dynamic-security.json")
 
 
@@ -96,6 +96,6 @@ def _write_credentials(
 ) -> None:
     credentials = authority.make_host(names, context.now())
     into.mkdir(parents=True, exist_ok=True)
-    write_private(into / "host.key", credentials.key)
+    write_private(into / "host.key", credentials.key.encode())
     (into / "host.crt").write_text(credentials.chain)
     (into / "authority.crt").write_text(authority.trusted)

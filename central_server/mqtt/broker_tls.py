@@ -4,9 +4,10 @@ import os
 import ssl
 from pathlib import Path
 
-from central_server.services.authority import Credentials, find_authority, write_private
+from central_server.services.authority import Credentials, find_authority
 from central_server.services.broker_accounts import broker_authority
 from central_server.services.context import ServerContext
+from central_server.storage.private_files import write_private
 
 
 def make_broker_context(context: ServerContext) -> ssl.SSLContext | None:
@@ -25,7 +26,7 @@ def make_broker_context(context: ServerContext) -> ssl.SSLContext | None:
 def load_own(tls: ssl.SSLContext, own: Credentials, directory: Path) -> None:
     """OpenSSL reads these from files only; this one is gone before anybody connects."""
     path = directory / f"broker-access.{os.getpid()}"
-    write_private(path, own.key + own.chain)
+    write_private(path, (own.key + own.chain).encode())
     try:
         tls.load_cert_chain(path)
     finally:

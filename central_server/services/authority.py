@@ -5,7 +5,6 @@ and former ones that are still trusted. Without the file nothing here is used.
 """
 
 import ipaddress
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -18,6 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, load_pem_priv
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from central_server.domain.errors import InvalidError
+from central_server.storage.private_files import write_private
 from event_protocol.certificates import make_key, requested_key, write_key
 from event_protocol.names import DeviceId
 from event_protocol.pairing_codes import fingerprint_of
@@ -131,24 +131,13 @@ def make_authority(directory: Path, at: datetime) -> Authority:
         .sign(key, hashes.SHA256())
     )
     trusted = write_certificate(certificate) + (former.trusted if former else "")
-    write_private(directory / AUTHORITY_FILE, write_key(key) + trusted)
+    write_private(directory / AUTHORITY_FILE, (write_key(key) + trusted).encode())
     return Authority(key, certificate, trusted)
 
 
 def write_certificate(certificate: x509.Certificate) -> str:
     """As PEM."""
     return certificate.public_bytes(Encoding.PEM).decode()
-
-
-def write_private(path: Path, content: str) -> None:
-    """Replaces the file, readable by its owner alone; a reader sees the old or the new one."""
-    temporary = path.with_name(f"{path.name}.{os.getpid()}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
 
 
 def _begin(

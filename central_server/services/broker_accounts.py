@@ -9,9 +9,10 @@ import hmac
 from pathlib import Path
 from secrets import token_bytes
 
-from central_server.services.authority import find_authority, write_private
+from central_server.services.authority import find_authority
 from central_server.services.context import ServerContext
 from central_server.storage import registry
+from central_server.storage.private_files import write_private
 
 # Mosquitto's own count: these passwords are 192 random bits made here, which no one guesses; a slow
 # hash would only make a thousand boxes that reconnect at once wait for each other.
@@ -79,7 +80,8 @@ def write_password_file(context: ServerContext) -> Path:
     hashes[context.settings.broker.username] = hash_password(own_password(context))
     path = password_file(context)
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_private(path, "".join(f"{name}:{one}\n" for name, one in sorted(hashes.items())))
+    lines = (f"{name}:{one}\n" for name, one in sorted(hashes.items()))
+    write_private(path, "".join(lines).encode())
     return path
 
 

@@ -7,7 +7,8 @@ from typing import Self
 import uvicorn
 from starlette.types import ASGIApp
 
-from central_server.services.authority import Credentials, write_private
+from central_server.services.authority import Credentials
+from central_server.storage.private_files import write_private
 from tests.processes.ports import free_port, wait_until
 
 
@@ -18,8 +19,8 @@ class TlsPages:
         self.port = free_port()
         self.url = f"https://127.0.0.1:{self.port}"
         key, chain = folder / "pages.key", folder / "pages.crt"
-        write_private(key, credentials.key)
-        write_private(chain, credentials.chain)
+        write_private(key, credentials.key.encode())
+        write_private(chain, credentials.chain.encode())
         self._server = uvicorn.Server(
             uvicorn.Config(
                 app, port=self.port, log_config=None, ssl_keyfile=key, ssl_certfile=chain

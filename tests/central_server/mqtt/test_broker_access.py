@@ -21,11 +21,12 @@ from central_server.mqtt.broker import EmbeddedBroker
 from central_server.mqtt.broker_tls import make_broker_context
 from central_server.mqtt.mosquitto_accounts import MosquittoAccounts
 from central_server.services import broker_accounts, enrolment, lost_boxes
-from central_server.services.authority import make_authority, write_private
+from central_server.services.authority import make_authority
 from central_server.services.background import Repeating
 from central_server.services.context import ServerContext
 from central_server.serving import ACCOUNTS_EVERY_S
 from central_server.storage import schema
+from central_server.storage.private_files import write_private
 from central_server.storage.unit_of_work import Database
 from event_protocol.certificates import make_certificate_request, make_key, write_key
 from event_protocol.enrolment import EnrolmentRequest
@@ -109,7 +110,7 @@ class Access:
         if answer.broker.tls:
             assert answer.certificate is not None
             own = self.context.settings.directory / f"{name}.pem"
-            write_private(own, write_key(key) + answer.certificate)
+            write_private(own, (write_key(key) + answer.certificate).encode())
             self.tls[name] = ssl.create_default_context(cadata=answer.broker.authority)
             self.tls[name].load_cert_chain(own)
 
@@ -277,7 +278,7 @@ def test_the_right_password_without_our_certificate_is_not_enough(
     if trusted is not None:
         foreign = make_authority(tmp_path, mosquitto.context.now())
         made = foreign.make_client(BOX, mosquitto.context.now())
-        write_private(tmp_path / "foreign.pem", made.key + made.chain)
+        write_private(tmp_path / "foreign.pem", (made.key + made.chain).encode())
         tls.load_cert_chain(tmp_path / "foreign.pem")
     with Peer(mosquitto.port, BOX, mosquitto.passwords[BOX], tls=tls) as peer:
         assert not peer.is_accepted
