@@ -10,6 +10,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from scripts.locks import locked_versions
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 LOCKS = ("runtime.txt", "dev.txt", "build.txt")
 _OPTIONS = [
@@ -44,8 +46,7 @@ def main(pip_audit: str) -> int:
     failed = False
     for name in LOCKS:
         lock = REPOSITORY / "requirements" / name
-        lines = lock.read_text().splitlines()
-        locked = {line.partition("==")[0] for line in lines if "==" in line and line[0].isalpha()}
+        locked = set(locked_versions(lock))
         asked = subprocess.run(  # noqa: S603 - a program of the environment that make built
             [pip_audit, *_OPTIONS, "--requirement", str(lock)],
             capture_output=True,

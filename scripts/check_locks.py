@@ -3,7 +3,13 @@
 import json
 import re
 import sys
+from collections.abc import Iterable
+from importlib.metadata import distributions
 from pathlib import Path
+
+from packaging.requirements import Requirement
+
+from scripts import locks
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 NPM_LOCKS = (
@@ -12,7 +18,9 @@ NPM_LOCKS = (
     "tests/axe/package-lock.json",
 )
 # A pin, then nothing but hashes and comments.
-_PINNED = re.compile(r"[A-Za-z0-9._-]+==\S+(?: ; [^\\]+)?(?: \\\n +--hash=sha256:[0-9a-f]{64})+\n")
+_PINNED = re.compile(
+    r"[A-Za-z0-9._-]+(?:\[\S+\])?==\S+(?: ; [^\\]+)?(?: \\\n +--hash=sha256:[0-9a-f]{64})+\n"
+)
 _COMMENT = re.compile(r" *#.*\n")
 _ADDRESS = re.compile(r"[a-z+]+://|--(?:extra-)?index-url|--find-links|--trusted-host")
 
@@ -37,11 +45,30 @@ def faults_of_npm_lock(name: str, text: str) -> list[str]:
     return faults
 
 
+def faults_of_extras(locked: dict[str, set[str]], wanted: Iterable[str]) -> list[str]:
+    """Extras that some package asks for and the locks leave out (why: scripts/locks.py)."""
+    faults = set()
+    for text in wanted:
+        requirement = Requirement(text)
+        if requirement.marker and not requirement.marker.evaluate({"extra": ""}):
+            continue
+        missing = requirement.extras - locked.get(locks.plain_name(requirement.name), set())
+        faults |= {f"{requirement.name}: locked without its extra {extra}" for extra in missing}
+    return sorted(faults)
+
+
 def find_faults(repository: Path) -> list[str]:
     """Faults of every lock file of the project, one line each."""
     faults = []
     for path in sorted((repository / "requirements").glob("*.txt")):
         faults += faults_of_requirements(path.name, path.read_text())
+    locked = {
+        name: extras
+        for lock in ("runtime.txt", "dev.txt")
+        for name, extras in locks.locked_extras(repository / "requirements" / lock).items()
+    }
+    installed = (package for package in distributions() if package.name)
+    faults += faults_of_extras(locked, (text for p in installed for text in p.requires or ()))
     for name in NPM_LOCKS:
         faults += faults_of_npm_lock(name, (repository / name).read_text())
     return faults

@@ -1,6 +1,5 @@
 """Check that somebody looked at every package version that runs in production (reviewed.yaml)."""
 
-import re
 import sys
 from datetime import date
 from pathlib import Path
@@ -8,15 +7,16 @@ from typing import Any
 
 import yaml
 
+from scripts import locks
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 LOCKS = ("runtime.txt", "build.txt")
-_PIN = re.compile(r"^([A-Za-z0-9._-]+)==(\S+)", re.MULTILINE)
 _SAID = ("reached_by", "advisories")
 
 
 def locked_versions(folder: Path) -> dict[str, str]:
     """The version of each package that the locks in that folder hold."""
-    return dict(pin for name in LOCKS for pin in _PIN.findall((folder / name).read_text()))
+    return {k: v for name in LOCKS for k, v in locks.locked_versions(folder / name).items()}
 
 
 def faults_of(locked: dict[str, str], reviewed: dict[str, dict[str, Any]]) -> list[str]:

@@ -4,11 +4,11 @@ Names and versions come from the locks, licences from what is installed.
 """
 
 import json
-import re
 import subprocess
 import sys
 from pathlib import Path
 
+from scripts import locks
 from scripts.doc_tables import table
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -18,12 +18,11 @@ PYTHON_LOCKS = {
     "What both programs run with": "runtime.txt",
     "What builds and tests them": "dev.txt",
 }
-_PIN = re.compile(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", re.MULTILINE)
 
 
 def python_packages(lock: str) -> dict[str, str]:
     """Version by name of a requirements lock."""
-    return dict(_PIN.findall((REPOSITORY / "requirements" / lock).read_text()))
+    return locks.locked_versions(REPOSITORY / "requirements" / lock)
 
 
 def page_assets() -> dict[str, str]:
@@ -48,11 +47,7 @@ def _python_licences() -> dict[str, str]:
         text=True,
         check=True,
     ).stdout
-    return {_plain(entry["Name"]): entry["License"] for entry in json.loads(listed)}
-
-
-def _plain(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()
+    return {locks.plain_name(entry["Name"]): entry["License"] for entry in json.loads(listed)}
 
 
 def _asset_licence(name: str) -> str:
@@ -68,7 +63,7 @@ def make_document() -> str:
     parts = ["# Licences of others' work\n\nWritten by `make licences` from the locks.\n"]
     for title, lock in PYTHON_LOCKS.items():
         rows = [
-            (name, version, licences[_plain(name)].replace("|", "/"))
+            (name, version, licences[locks.plain_name(name)].replace("|", "/"))
             for name, version in python_packages(lock).items()
         ]
         parts.append(f"## {title}\n\n{table(HEAD, rows)}\n")

@@ -11,7 +11,7 @@ venv=.cache/lock
 
 for name in build node runtime dev; do
     echo "Locking requirements/$name.in ..."
-    "$venv/bin/pip-compile" --quiet --upgrade --generate-hashes --strip-extras --allow-unsafe \
+    "$venv/bin/pip-compile" --quiet --upgrade --generate-hashes --no-strip-extras --allow-unsafe \
         --no-header --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
         --output-file "requirements/$name.txt" "requirements/$name.in"
 done

@@ -6,7 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from scripts.check_locks import faults_of_npm_lock, faults_of_requirements, find_faults
+from scripts.check_locks import (
+    faults_of_extras,
+    faults_of_npm_lock,
+    faults_of_requirements,
+    find_faults,
+)
+from scripts.locks import locked_extras, locked_versions
 
 # Each rule with the text that breaks it; the patterns are written so that they don't match here.
 FORBIDDEN = {
@@ -95,3 +101,12 @@ def test_a_faulty_requirements_file_is_found(text: str) -> None:
 def test_a_faulty_npm_lock_is_found() -> None:
     text = '{"packages": {"": {}, "a": {"resolved": "x", "integrity": "y"}, "b": {}}}'
     assert faults_of_npm_lock("lock", text) == ["lock: an address for a", "lock: no hash for b"]
+
+
+def test_an_extra_that_the_locks_leave_out_is_found(tmp_path: Path) -> None:
+    lock = tmp_path / "runtime.txt"
+    lock.write_text("a_b[x, y]==1.0 \\\n    --hash=sha256:0\nc==2 ; python_version > '3'\n")
+    assert locked_versions(lock) == {"a_b": "1.0", "c": "2"}
+    extras = locked_extras(lock)
+    assert faults_of_extras(extras, ["A-b[y]>=1", "c", 'c[z]; extra == "more"']) == []
+    assert faults_of_extras(extras, ["c[z]>=1"]) == ["c: locked without its extra z"]
