@@ -7,6 +7,9 @@ PY := $(VENV)/bin/python
 # Byte code is made on all cores afterwards, which takes half of pip's time; some packages hold
 # templates that are no Python, so that the compiler's verdict says nothing.
 COMPILE := $(PY) -m compileall -qq -j 0 $(VENV)/lib || true
+# Hundreds of processes start in the tests; each would translate our own code anew.
+COMPILE_OURS := $(PY) -m compileall -qq -j 0 event_protocol edge_agent central_server web
+unexport PYTHONDONTWRITEBYTECODE
 PIP_INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check --no-compile
 # One more than there are cores: many tests wait for cameras and processes in real time.
 WORKERS := $(shell expr $$(nproc) + 1)
@@ -34,7 +37,8 @@ demo: ## server, broker and edge agents here; PORT=8000, or SOURCE= ZONES= EMPTY
 
 test: ## install what the tests need and run every test
 	@$(MAKE) --no-print-directory -j2 $(DEV) $(ASSETS) $(ASYNCAPI) $(AXE) $(SYSTEM)
-	$(PY) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+	@$(COMPILE_OURS)
+	scripts/with_tests_folder.sh $(PY) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 check: lint test ## lint, then test
 

@@ -4,14 +4,20 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+from fastapi import FastAPI
 
 from central_server.http.public_app import make_public_app
+from central_server.http.public_pages import PublicParts
 from central_server.services.context import ServerContext
+from central_server.services.surveys import load_surveys
 from central_server.storage import registry
 from central_server.storage.tables import DeskRow, UnitRow
 from central_server.storage.unit_of_work import Database
 from tests.central_server.factories import Clock, make_context
 from tests.central_server.http.citizen import TOKEN_KEY, Citizen
+
+# As for the internal application: made once for all tests of a process.
+_shared: list[FastAPI] = []
 
 
 @pytest.fixture
@@ -49,8 +55,12 @@ def context(database: Database, tmp_path: Path, clock: Clock, repository: Path) 
 
 @pytest.fixture
 def citizen(context: ServerContext) -> Citizen:
-    """A phone with the citizens' pages."""
-    return Citizen(make_public_app(context))
+    """A phone with the citizens' pages over this test's server."""
+    if not _shared:
+        _shared.append(make_public_app(context))
+    (app,) = _shared
+    app.state.parts = PublicParts(context, load_surveys(context.settings.surveys_directory))
+    return Citizen(app)
 
 
 def _unit(

@@ -30,10 +30,19 @@ def context(database: Database, tmp_path: Path) -> ServerContext:
     return made
 
 
+# Made once for all tests of a process: to work out an application's routes takes longer than most
+# tests do.
+_shared: list[FastAPI] = []
+
+
 @pytest.fixture
 def app(context: ServerContext) -> FastAPI:
-    """The internal application."""
-    return make_internal_app(context)
+    """The internal application over this test's server; all it knows of one is in its state."""
+    if not _shared:
+        _shared.append(make_internal_app(context))
+    (app,) = _shared
+    app.state.context, app.state.broker_is_linked = context, None
+    return app
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """What goes wrong is told in words, with a way on, and without what is behind it."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,7 @@ FLAG = f"/flags/{make_id('wait-commune-a')}"
 
 
 @pytest.fixture
-def broken(app: FastAPI) -> str:
+def broken(app: FastAPI) -> Iterator[str]:
     """A page whose program fails with a secret in its words."""
 
     def fail() -> None:
@@ -32,7 +33,8 @@ def broken(app: FastAPI) -> str:
 
     # First: what follows it would answer that there is no such page.
     app.router.routes.insert(0, APIRoute("/broken", fail, include_in_schema=False))
-    return "/broken"
+    yield "/broken"
+    del app.router.routes[0]  # other tests go on with this application
 
 
 @pytest.mark.parametrize("accept", ["text/html", "application/json"])

@@ -8,11 +8,13 @@ import pytest
 from fastapi import FastAPI
 
 from central_server.domain.permissions import Role
+from central_server.http.app import make_internal_app
 from central_server.services import ingest, projector
 from central_server.services.context import ServerContext
 from central_server.services.filing import Incoming
 from central_server.storage.tables import DeskDayRow, DeviceRow
 from tests.central_server.factories import EdgeChain
+from tests.central_server.http.internal.browser import Browser
 from tests.central_server.http.internal.conftest import OpenBrowser
 from tests.factories import (
     NOW,
@@ -320,12 +322,14 @@ def test_every_answer_keeps_others_out(browser: OpenBrowser) -> None:
     assert browser().get("/login").headers["cache-control"] == "no-store"
 
 
-def test_our_own_fault_is_told_without_its_insides(app: FastAPI, browser: OpenBrowser) -> None:
+def test_our_own_fault_is_told_without_its_insides(context: ServerContext) -> None:
+    app = make_internal_app(context)  # the shared one keeps its routes
+
     @app.get("/broken")
     def broken() -> None:
         raise RuntimeError("secret insides")
 
-    answer = browser().get("/broken")
+    answer = Browser(app).get("/broken")
     assert answer.status_code == 500
     assert "secret" not in answer.text
     assert "Lỗi hệ thống" in answer.text
