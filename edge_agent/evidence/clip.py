@@ -200,8 +200,8 @@ class _ClipWriter:
                 "crf": str(_QUALITY),
                 "maxrate": str(bits_per_s),
                 "bufsize": str(bits_per_s),
-                # Its macroblock tree gave other bytes for the same pictures in 14 of 24 runs, and an
-                # upload that broke goes on only with the same bytes.
+                # Its macroblock tree gave other bytes for the same pictures in 14 of 24 runs;
+                # an upload that broke goes on only with the same bytes.
                 "x264-params": "mbtree=0",
             }
         else:
