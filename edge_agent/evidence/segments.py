@@ -2,11 +2,14 @@
 
 import io
 from itertools import pairwise
+from typing import cast
 
 import av
+from av import VideoCodecContext
 
 from edge_agent.evidence.annex_b import BitstreamError, ByteStream
 from edge_agent.evidence.mp4 import CLOCK, CLOCK_UNIT, writing_mp4
+from edge_agent.evidence.mp4_index import read_index
 from edge_agent.evidence.segment_builder import RawSegment
 
 # H.264 plays in every browser; the others are kept as they are and encoded anew when cut.
@@ -68,21 +71,18 @@ def _times(raw: RawSegment) -> list[tuple[int, int, int]]:
 
 
 def _check(mp4: bytes, raw: RawSegment) -> None:
-    with av.open(io.BytesIO(mp4), "r") as container:
-        track = container.streams.video[0]
-        decoder = track.codec_context
-        decoder.thread_count = 1  # several would want several pictures before they give one
-        index = track.index_entries
-        if len(index) != len(raw.packets):
-            raise SegmentError(f"{len(index)} of {len(raw.packets)} pictures can be read back")
-        opening, closing = index[0], index[-1]
-        if not opening.is_keyframe:
-            raise SegmentError("does not begin with a key frame")
-        if closing.pos + closing.size > len(mp4):
-            raise SegmentError("its last picture is cut off")
-        lasts_s = float((closing.timestamp - opening.timestamp) * (track.time_base or 0))
-        first, last = raw.packets[0].dts, raw.packets[-1].dts
-        if abs(lasts_s - float((last - first) * raw.stream.time_base)) > DURATION_TOLERANCE_S:
-            raise SegmentError(f"lasts {lasts_s:.1f} s, not as long as its packets say")
-        if not (decoder.decode(next(container.demux(track))) or decoder.decode(None)):
-            raise SegmentError("its key frame can't be decoded")
+    """What was written is read back: its index, and by itself its first picture."""
+    index = read_index(mp4)
+    if len(index.pictures) != len(raw.packets):
+        raise SegmentError(f"{len(index.pictures)} of {len(raw.packets)} pictures can be read back")
+    if not index.begins_with_key:
+        raise SegmentError("does not begin with a key frame")
+    first, last = raw.packets[0].dts, raw.packets[-1].dts
+    if abs(index.lasts_s - float((last - first) * raw.stream.time_base)) > DURATION_TOLERANCE_S:
+        raise SegmentError(f"lasts {index.lasts_s:.1f} s, not as long as its packets say")
+    begin, end = index.pictures[0]
+    decoder = cast(VideoCodecContext, av.CodecContext.create(raw.stream.codec, "r"))
+    decoder.thread_count = 1  # several would want several pictures before they give one
+    decoder.extradata = index.configuration
+    if not (decoder.decode(av.Packet(mp4[begin:end])) or decoder.decode(None)):
+        raise SegmentError("its key frame can't be decoded")
