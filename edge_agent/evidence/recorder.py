@@ -190,7 +190,8 @@ class CameraRecorder:
             finished = self._builder.take(packet)
             if finished is not None:
                 self._put(finished)
-            if self._builder.begin is not None:
+            # With nothing else does a piece begin.
+            if packet.is_key and self._builder.begin is not None:
                 self._note_missing(self._builder.begin)
 
     def end(self) -> None:

@@ -49,9 +49,10 @@ class Arrivals:
             was_awaited = self._monotonic() - began > AWAITED_S
             at = self._arrived_at(packet, was_awaited=was_awaited)
             yield packet, at
-            spare_s = 0.0 if self._tick_s is None else self._spare_s(at)
-            if was_awaited and spare_s >= SHORTEST_NAP_S:
-                self._sleep(min(spare_s, LONGEST_NAP_S))
+            if was_awaited and self._tick_s is not None:
+                spare_s = self._spare_s(at)
+                if spare_s >= SHORTEST_NAP_S:
+                    self._sleep(min(spare_s, LONGEST_NAP_S))
 
     def _arrived_at(self, packet: VideoPacket, *, was_awaited: bool) -> datetime:
         """One that we found waiting came as much after the last awaited one as the stream says."""

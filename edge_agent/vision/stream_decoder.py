@@ -52,6 +52,7 @@ class StreamDecoder:
         self._is_running = True  # until the distance of key frames is known
         self._skipped: list[VideoPacket] = []
         self._last_key_at: datetime | None = None
+        self._overdue_at: datetime | None = None
         self._key_gap: timedelta | None = None
         self._shown_at: datetime | None = None
 
@@ -81,7 +82,7 @@ class StreamDecoder:
     def _decode_key(self, packet: VideoPacket, at: datetime, demand: Demand) -> list[VideoFrame]:
         """The only place at which the decoder may begin to skip: all before it are complete."""
         self._key_gap = None if self._last_key_at is None else at - self._last_key_at
-        self._last_key_at = at
+        self._last_key_at, self._overdue_at = at, at + MAX_KEY_GAP
         wants_all = demand is Demand.ALL_FRAMES or not self._has_dense_keys
         self._skipped.clear()
         if wants_all:
@@ -102,8 +103,8 @@ class StreamDecoder:
 
     def _is_key_overdue(self, at: datetime) -> bool:
         """Also when the clock was set: what is not known is looked at."""
-        since = timedelta() if self._last_key_at is None else at - self._last_key_at
-        return not timedelta() <= since <= MAX_KEY_GAP or len(self._skipped) > MAX_SKIPPED
+        last, overdue = self._last_key_at or at, self._overdue_at or at
+        return not last <= at <= overdue or len(self._skipped) > MAX_SKIPPED
 
     def _catch_up(self) -> list[VideoFrame]:
         """The newest picture of those that were skipped, as if none had been."""

@@ -57,8 +57,8 @@ def test_other_codecs_are_copied_too(codec: str, name: str) -> None:
 def test_pictures_of_equal_time_are_kept_in_order() -> None:
     (piece,) = draw_stream("mjpeg", 8).pieces()
     packets = list(piece.packets)
-    packets[5] = replace(packets[5], dts=packets[4].dts, pts=packets[4].pts)
-    packets[9] = replace(packets[9], dts=packets[8].dts - 3, pts=packets[8].pts - 3)
+    packets[5] = packets[5]._replace(dts=packets[4].dts, pts=packets[4].pts)
+    packets[9] = packets[9]._replace(dts=packets[8].dts - 3, pts=packets[8].pts - 3)
     assert len(pictures(mux(replace(piece, packets=tuple(packets))))) == 40
 
 
@@ -66,7 +66,7 @@ def test_what_can_not_be_played_is_refused() -> None:
     (piece,) = draw_stream("libx264", 8).pieces()
     headless = replace(piece, packets=piece.packets[1:])
     assert not headless.packets[0].is_key
-    damaged = replace(piece.packets[0], data=piece.packets[0].data[:9] + bytes(500))
+    damaged = piece.packets[0]._replace(data=piece.packets[0].data[:9] + bytes(500))
     for unusable in (
         headless,
         replace(piece, packets=(damaged, *piece.packets[1:])),
@@ -81,7 +81,7 @@ def test_what_can_not_be_played_is_refused() -> None:
 def test_any_bytes_are_kept_or_refused(bodies: list[bytes]) -> None:
     piece = _piece()
     packets = tuple(
-        replace(packet, data=body) for packet, body in zip(piece.packets, bodies, strict=False)
+        packet._replace(data=body) for packet, body in zip(piece.packets, bodies, strict=False)
     )
     for stream in (piece.stream, replace(piece.stream, extradata=b"")):
         with pytest.raises(SegmentError):
