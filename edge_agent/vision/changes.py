@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 
 from edge_agent.vision.frames import GreyPicture, Mask
-from edge_agent.vision.light import Gradient
+from edge_agent.vision.gradient import Gradient, Slopes
 from edge_agent.vision.view import quantile
-from edge_agent.vision.windows import Window, surround, widen, within
+from edge_agent.vision.windows import Window, shift, surround, widen, within
 
 # Grey levels in a room as bright as FULL_BRIGHTNESS; in a darker one all differences shrink alike.
 # Sensor noise stays under 5 on the working picture; a grey coat before a grey wall differs by 20
@@ -40,7 +40,7 @@ class Reference:
         power = cv2.boxFilter(across * across + down * down, -1, LOCAL)
         self._held_power = power + FACTOR_HELD
 
-    def differ(self, picture: GreyPicture, gradient: Gradient) -> Mask:
+    def differ(self, picture: GreyPicture, gradient: Slopes) -> Mask:
         """The pixels of `picture`, brought into this one's light, that show something else."""
         difference = np.asarray(cv2.absdiff(picture, self.picture))
         changed = difference > CHANGED * self.contrast
@@ -53,11 +53,16 @@ class Reference:
         surely = difference[window] > SURELY_CHANGED * self.contrast
         surely &= (now > LIGHT_AT_MOST * then) | (then > LIGHT_AT_MOST * now)
         changed[window] &= near_new_edge | surely
-        without_specks = cv2.medianBlur(changed.view(np.uint8), 3)
-        return np.asarray(without_specks.view(np.bool_))
+        around = widen(window, 1, changed.shape)
+        without_specks = cv2.medianBlur(changed[around].view(np.uint8), 3)
+        changed[around] = without_specks.view(np.bool_)
+        return changed
 
-    def outline(self, changed: Mask, gradient: Gradient, window: Window) -> float:
-        """In which picture the rim of what changed in a part stands out: 1 the new one, -1 this."""
+    def outline(self, changed: Mask, gradient: Slopes, window: Window) -> float:
+        """In which picture the rim of what changed stands out: 1 the new one, -1 this.
+
+        `changed`: of that window; `gradient`: of the whole picture.
+        """
         found = surround(changed)
         if found is None:
             return 0.0
@@ -66,11 +71,12 @@ class Reference:
         rim = cv2.morphologyEx(area, cv2.MORPH_GRADIENT, RIM).view(np.bool_)
         if not rim.any():  # it fills the whole part
             return 0.0
-        both = gradient.part(around), self.gradient.part(window).part(around)
+        place = shift(around, window)
+        both = gradient.part(place), self.gradient.part(place)
         now, then = (float(np.hypot(g.across[rim], g.down[rim]).mean()) for g in both)
         return (now - then) / max(1.0, now + then)
 
-    def _is_near_new_edge(self, gradient: Gradient, window: Window) -> Mask:
+    def _is_near_new_edge(self, gradient: Slopes, window: Window) -> Mask:
         """By pixel of the window; edges that no local factor of light makes of those before."""
         reach = EDGE_REACH.shape[0] // 2 + LOCAL[0] // 2
         wide = widen(window, reach, self.picture.shape)

@@ -13,7 +13,8 @@ import numpy as np
 from edge_agent.core.desk_zones import Zone
 from edge_agent.vision.changes import Reference
 from edge_agent.vision.frames import GreyPicture, Mask
-from edge_agent.vision.light import Gradient, LightModel
+from edge_agent.vision.gradient import Slopes
+from edge_agent.vision.light import LightModel
 from edge_agent.vision.windows import NOWHERE, Window, surround
 
 BACKGROUND_SHARE = 0.25  # of the picture outside all zones is enough to tell the light by
@@ -63,7 +64,7 @@ class EmptyRoom:
         self.reference = Reference(picture)
         self.light.follow(picture, self.reference.gradient)
 
-    def recall(self, seen: GreyPicture, gradient: Gradient, changed: Mask) -> bool:
+    def recall(self, seen: GreyPicture, gradient: Slopes, changed: Mask) -> bool:
         """Whether a zone that changed turned out to look as it once did; that look is used now."""
         recalled = [
             (place, look)
@@ -81,7 +82,7 @@ class EmptyRoom:
             self._use(picture)
         return bool(recalled)
 
-    def _find_look(self, place: Place, seen: GreyPicture, gradient: Gradient) -> Reference | None:
+    def _find_look(self, place: Place, seen: GreyPicture, gradient: Slopes) -> Reference | None:
         window = place.window
         part = gradient.part(window)
         for look in place.looks:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from edge_agent.core.zone_reading import Figure
 from edge_agent.vision.frames import Mask
-from edge_agent.vision.windows import NOWHERE, Window, surround
+from edge_agent.vision.windows import NOWHERE, Window, intersect, surround, within
 
 # An arm across the desk fills a tenth of the other's zone; somebody behind it a quarter and more.
 OWN_SHARE = 0.2
@@ -55,9 +55,7 @@ class FigureSorter:
         total, found, stats, _ = cv2.connectedComponentsWithStats(
             changed[window].view(np.uint8), connectivity=8, ltype=cv2.CV_16U
         )
-        labels = np.zeros(changed.shape, np.uint16)
-        labels[window] = found
-        figures = _Figures(total, changed, labels)
+        figures = _Figures(total, window, np.asarray(found))
         shares = [figures.share(zone) for zone in self._zones]
         foreign = [np.zeros(total, np.bool_) for _ in self._zones]
         for a, b, only_a, only_b in self._rivals:
@@ -88,16 +86,21 @@ class _Area:
 
 @dataclass(frozen=True, slots=True)
 class _Figures:
-    """`labels`: by pixel the number of its figure, below `total`; 0: unchanged."""
+    """`labels`: by pixel of the window the number of its figure, below `total`; 0: unchanged."""
 
     total: int
-    changed: Mask
+    window: Window
     labels: npt.NDArray[np.uint16]
 
     def share(self, area: _Area) -> npt.NDArray[np.float64]:
         """Of the area, by figure; none of the unchanged rest."""
-        there = self.labels[area.window][self.changed[area.window] & area.inside]
-        return np.bincount(there, minlength=self.total) / max(1, area.size)
+        part = intersect(area.window, self.window)
+        if part is None:
+            return np.zeros(self.total)
+        there = self.labels[within(part, self.window)][area.inside[within(part, area.window)]]
+        shares = np.bincount(there, minlength=self.total) / max(1, area.size)
+        shares[0] = 0
+        return shares
 
 
 def _fill(

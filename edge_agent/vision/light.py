@@ -6,14 +6,16 @@ background by trimmed least squares (Rousseeuw 1984): people and moved things ar
 round. Light is steady most of the time: what was found last is kept as long as it fits as well.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from itertools import accumulate, pairwise
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 from edge_agent.vision.frames import GreyPicture, Mask
+from edge_agent.vision.gradient import Gradient
 
 FIT_PIXELS = 1000  # more do not move the fit
 # Coefficients by what they describe. Gain and offset alone first: a person at one side would pass
@@ -46,31 +48,6 @@ Seen = tuple[Pixels, Pixels]
 UNCHANGED: Coefficients = np.array([1, 0, 0, 0, 0, 0, 0, 0], np.float32)
 
 
-@dataclass(frozen=True)
-class Gradient:
-    """Brightness gradient by Sobel's operator; 8 is one grey level per pixel."""
-
-    across: GreyPicture
-    down: GreyPicture
-
-    @classmethod
-    def of(cls, picture: GreyPicture) -> "Gradient":
-        """Both directions, of the same shape as the picture."""
-        return cls(
-            np.asarray(cv2.Sobel(picture, cv2.CV_32F, 1, 0), dtype=np.float32),
-            np.asarray(cv2.Sobel(picture, cv2.CV_32F, 0, 1), dtype=np.float32),
-        )
-
-    def part(self, window: tuple[slice, slice]) -> "Gradient":
-        """That of a part of the picture."""
-        return Gradient(self.across[window], self.down[window])
-
-    @cached_property
-    def strength(self) -> GreyPicture:
-        """Its length."""
-        return np.asarray(cv2.magnitude(self.across, self.down), dtype=np.float32)
-
-
 class LightModel:
     """Fits pictures to one reference by its `background`, the pixels where nobody belongs."""
 
@@ -84,6 +61,7 @@ class LightModel:
         self.sample = _thin_out(places)
         edges = (_strongest(places, slope) for slope in (gradient.across, gradient.down))
         self._places = (self.sample, *edges)
+        self._all_places = np.concatenate(self._places)
         self._found, self._fields = UNCHANGED, _Fields.of(UNCHANGED, self._x, self._y)
         self._usual = [-1.0] * 3  # typical errors, the least since all was fitted; -1: never
         self.follow(reference, gradient)
@@ -91,34 +69,44 @@ class LightModel:
     def follow(self, reference: GreyPicture, gradient: Gradient) -> None:
         """Go on with a reference that is a little different; its edges are where they were."""
         self._reference = reference
-        self._even, self._across, self._down = (
-            self._describe(places, gradient) for places in self._places
-        )
+        self._models = [self._describe(places, gradient) for places in self._places]
+        self._expected = self._expect(self._found)
 
-    def _describe(self, places: Places, gradient: Gradient) -> "_Sample":
+    def _describe(self, places: Places, gradient: Gradient) -> Pixels:
         """What each coefficient is multiplied with at these pixels."""
         row, column = np.divmod(places, self._reference.shape[1])
         x, y = self._x[0, column], self._y[row, 0]
         light = self._reference.ravel()[places] / 255
         slopes = [g.ravel()[places] / (8 * 255) for g in (gradient.across, gradient.down)]
         rows = [light, light * x, light * y, np.ones_like(x), x, y, *slopes]
-        return _Sample(places, np.stack(rows))
+        return np.stack(rows)
+
+    def _expect(self, light: Coefficients) -> Pixels:
+        """The brightness that the model says of all samples, one after the other."""
+        return np.concatenate([light @ model for model in self._models])
+
+    def _look_at(self, picture: GreyPicture) -> "_Samples":
+        brightness = picture.ravel().take(self._all_places)
+        brightness *= np.float32(1 / 255)
+        return _Samples(brightness, self._models)
 
     def fit(self, picture: GreyPicture) -> Coefficients:
         """The light and place of `picture`, beginning with what was found for the one before.
 
         No more is fitted than must be to fit as well as then: nothing, gain and offset, or all.
         """
-        samples = [part.read(picture) for part in (self._even, self._across, self._down)]
-        errors = _typical_errors(samples, self._found)
+        samples = self._look_at(picture)
+        errors = samples.typical_errors(self._expected)
         if not self._is_usual(errors):
-            plain = _improve(self._found, PLAIN, *samples[0], rounds=PLAIN_ROUNDS)
-            errors = _typical_errors(samples, plain)
+            plain = _improve(self._found, PLAIN, *samples.part(0), rounds=PLAIN_ROUNDS)
+            self._expected = self._expect(plain)
+            errors = samples.typical_errors(self._expected)
             if self._is_usual(errors):
                 self._found = plain
             else:
-                self._found = self._fit_all(*samples)
-                errors = self._usual = _typical_errors(samples, self._found)
+                self._found = self._fit_all(*map(samples.part, range(3)))
+                self._expected = self._expect(self._found)
+                errors = self._usual = samples.typical_errors(self._expected)
         self._usual = [min(pair) for pair in zip(self._usual, errors, strict=True)]
         return self._found
 
@@ -173,21 +161,37 @@ class _Fields:
         return cls(light, np.maximum(gain, MIN_GAIN, out=gain), offset)
 
 
-@dataclass(frozen=True, slots=True)
-class _Sample:
-    """Some pixels of the background, and what the model says of each."""
+class _Samples:
+    """One picture's brightness, 0 to 1, at the pixels that the models describe.
 
-    places: Places
-    model: Pixels
+    Those too bright or black are left out, unless too few are left to go by.
+    """
 
-    def read(self, picture: GreyPicture) -> Seen:
-        """The model and the brightness, 0 to 1, of those that are neither too bright nor black."""
-        seen = picture.ravel().take(self.places)
-        seen *= np.float32(1 / 255)
-        usable = (seen < OVEREXPOSED / 255) & (seen > UNDEREXPOSED / 255)
-        if not LEAST_USABLE * seen.size <= np.count_nonzero(usable) < seen.size:
-            return self.model, seen  # all of them, or too few to go by
-        return self.model[:, usable], seen[usable]
+    def __init__(self, brightness: Pixels, models: Sequence[Pixels]) -> None:
+        self._models = models
+        ends = [0, *accumulate(model.shape[1] for model in models)]
+        self._parts = [brightness[begin:end] for begin, end in pairwise(ends)]
+        self._usable: list[Mask | None] = [None] * len(models)
+        brightest, darkest = OVEREXPOSED / 255, UNDEREXPOSED / 255
+        if brightness.max() >= brightest or brightness.min() <= darkest:
+            for number, part in enumerate(self._parts):
+                usable = (part < brightest) & (part > darkest)
+                if LEAST_USABLE * part.size <= np.count_nonzero(usable) < part.size:
+                    self._usable[number] = usable
+
+    def part(self, number: int) -> Seen:
+        """The model and the brightness of one sample's usable pixels."""
+        model, seen, usable = self._models[number], self._parts[number], self._usable[number]
+        return (model, seen) if usable is None else (model[:, usable], seen[usable])
+
+    def typical_errors(self, expected: Pixels) -> list[float]:
+        """By sample, how far its usable pixels are from what was expected of all."""
+        errors, begin = [], 0
+        for seen, usable in zip(self._parts, self._usable, strict=True):
+            miss = seen - expected[begin : begin + seen.size]
+            begin += seen.size
+            errors.append(_middle(np.abs(miss if usable is None else miss[usable])))
+        return errors
 
 
 def _thin_out(places: Places) -> Places:
@@ -202,7 +206,7 @@ def _strongest(places: Places, slope: GreyPicture) -> Places:
 def _better_start(model: Pixels, seen: Pixels, start: Coefficients) -> Coefficients:
     """After a lamp was switched, the ratio of brightness is nearer than the light before."""
     ratio = UNCHANGED * np.float32(_median(seen) / max(0.004, _median(model[0])))
-    errors = [_median(np.abs(seen - guess @ model)) for guess in (start, ratio)]
+    errors = [_middle(np.abs(seen - guess @ model)) for guess in (start, ratio)]
     return start if errors[0] <= errors[1] else ratio
 
 
@@ -222,11 +226,15 @@ def _improve(
     return found
 
 
-def _typical_errors(samples: list[Seen], light: Coefficients) -> list[float]:
-    return [_median(np.abs(seen - light @ model)) for model, seen in samples]
+def _middle(values: Pixels) -> float:
+    """The upper median, of values whose order is not needed any more.
+
+    `np.median` takes four times as long for so few.
+    """
+    middle = values.size // 2
+    values.partition(middle)
+    return float(values[middle])
 
 
 def _median(values: Pixels) -> float:
-    """The upper median; `np.median` takes four times as long for so few."""
-    middle = values.size // 2
-    return float(np.partition(values, middle)[middle])
+    return _middle(values.copy())

@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_agent.vision.frames import GreyPicture, Mask
-from edge_agent.vision.light import Gradient
-from edge_agent.vision.windows import surround, widen
+from edge_agent.vision.gradient import Slopes
+from edge_agent.vision.windows import Window, surround, widen
 
 COMPARE_OVER = timedelta(seconds=4)  # long enough for a slow sway, too short for the sun to creep
 LEAST_DIFFERENCE = 5.0  # grey levels
@@ -33,7 +33,7 @@ class MicroMotion:
         self._before_at: datetime | None = None
 
     def observe(
-        self, picture: GreyPicture, gradient: Gradient, at: datetime, contrast: float
+        self, picture: GreyPicture, gradient: Slopes, at: datetime, contrast: float
     ) -> Mask:
         """The pixels that moved."""
         if self._before is None or self._before_at is None:
@@ -45,22 +45,23 @@ class MicroMotion:
         around.partition(self._noisy)
         noise = float(around[self._noisy])
         least = max(LEAST_DIFFERENCE * contrast, TIMES_NOISE * noise)
-        moving = self._find_moving(difference, gradient, least)
-        if abs(at - self._before_at) >= COMPARE_OVER:
-            self._before, self._before_at = picture.copy(), at
-        else:
-            around = cv2.dilate(moving.view(np.uint8), REACH).view(np.bool_)
-            np.copyto(self._before, picture, where=around)
-        return moving
-
-    def _find_moving(self, difference: GreyPicture, gradient: Gradient, least: float) -> Mask:
-        """Where it differs by more than `least` and more than its edges allow."""
         moving: Mask = difference > least
         found = surround(moving)
-        if found is None:
-            return moving
-        window = widen(found, 1, moving.shape)
+        window = None if found is None else widen(found, 1, moving.shape)
+        if window is not None:
+            self._leave_out_edges(moving, difference, window, gradient, least)
+        if abs(at - self._before_at) >= COMPARE_OVER:
+            self._before, self._before_at = picture.copy(), at
+        elif window is not None:
+            around = cv2.dilate(moving[window].view(np.uint8), REACH).view(np.bool_)
+            np.copyto(self._before[window], picture[window], where=around)
+        return moving
+
+    @staticmethod
+    def _leave_out_edges(
+        moving: Mask, difference: GreyPicture, window: Window, gradient: Slopes, least: float
+    ) -> None:
+        """In the window, what moves must differ by more than its edges allow."""
         limit = SLACK_BY_EDGE * cv2.dilate(gradient.part(window).strength, REACH) + least
-        moving[window] = difference[window] > limit
-        without_specks = cv2.medianBlur(moving.view(np.uint8), 3)
-        return np.asarray(without_specks.view(np.bool_))
+        here = difference[window] > limit
+        moving[window] = cv2.medianBlur(here.view(np.uint8), 3).view(np.bool_)

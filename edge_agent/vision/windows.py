@@ -33,3 +33,36 @@ def within(window: Window, wide: Window) -> Window:
         for part, outer in zip(window, wide, strict=True)
     )
     return rows, columns
+
+
+def shift(window: Window, outer: Window) -> Window:
+    """The opposite of `within`: a window of the outer one's part, in the whole picture."""
+    rows, columns = (
+        slice(part.start + around.start, part.stop + around.start)
+        for part, around in zip(window, outer, strict=True)
+    )
+    return rows, columns
+
+
+def holds(outer: Window, window: Window) -> bool:
+    """Whether all of the window lies in the outer one."""
+    return all(
+        around.start <= part.start and part.stop <= around.stop
+        for part, around in zip(window, outer, strict=True)
+    )
+
+
+def unite(one: Window, other: Window) -> Window:
+    """The least window that holds both."""
+    rows, columns = (
+        slice(min(a.start, b.start), max(a.stop, b.stop)) for a, b in zip(one, other, strict=True)
+    )
+    return rows, columns
+
+
+def intersect(one: Window, other: Window) -> Window | None:
+    """What both share; `None` if that is nothing."""
+    rows, columns = (
+        slice(max(a.start, b.start), min(a.stop, b.stop)) for a, b in zip(one, other, strict=True)
+    )
+    return (rows, columns) if rows.start < rows.stop and columns.start < columns.stop else None

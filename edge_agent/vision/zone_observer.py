@@ -14,11 +14,12 @@ import numpy as np
 from edge_agent.core.desk_zones import Zone
 from edge_agent.core.zone_evidence import Learn
 from edge_agent.core.zone_reading import ZoneReading
-from edge_agent.vision.empty_room import EmptyRoom
+from edge_agent.vision.empty_room import EmptyRoom, Place
 from edge_agent.vision.figures import FigureSorter
 from edge_agent.vision.frames import GreyPicture, Mask
-from edge_agent.vision.light import Gradient
+from edge_agent.vision.gradient import LocalGradient, Slopes
 from edge_agent.vision.micro_motion import MicroMotion
+from edge_agent.vision.windows import intersect, surround, widen, within
 
 MAX_REFERENCE_PICTURES = 50  # the median of more is no better and costs memory
 FOLLOW_EVERY = timedelta(seconds=5)
@@ -82,7 +83,7 @@ class ZoneObserver:
             self._seen = None
             return {}
         seen = room.light.bring_back(picture, room.light.fit(picture))
-        gradient = Gradient.of(seen)
+        gradient = LocalGradient(seen)
         moving = self._motion.observe(seen, gradient, at, room.reference.contrast)
         changed = room.reference.differ(seen, gradient)
         if room.recall(seen, gradient, changed):
@@ -125,27 +126,43 @@ class ZoneObserver:
         self._motion = MicroMotion(room.light.sample)
 
     def _read(
-        self, room: EmptyRoom, moving: Mask, changed: Mask, gradient: Gradient
+        self, room: EmptyRoom, moving: Mask, changed: Mask, gradient: Slopes
     ) -> dict[Zone, ZoneReading]:
         readings = {}
+        stirring = _Stirring(moving, changed)
         fillings = self._sorter.sort(changed)
-        near = cv2.dilate(changed.view(np.uint8), NEAR).view(np.bool_)
         for zone, place, filling in zip(self._zones, room.places, fillings, strict=True):
             is_calibrated = zone in self._calibrated
-            window = place.window
-            stirred = moving[window] & place.mask[window]
-            if is_calibrated:
-                stirred &= near[window]
             outline = 0.0
             if filling.own > 0:
-                own = changed[window] & place.mask[window]
-                outline = room.reference.outline(own, gradient.part(window), window)
+                own = changed[place.window] & place.mask[place.window]
+                outline = room.reference.outline(own, gradient, place.window)
             readings[zone] = ZoneReading(
                 changed=filling.own,
-                moving=np.count_nonzero(stirred) / place.area,
+                moving=stirring.count(place, only_near=is_calibrated) / place.area,
                 outline=outline,
                 is_calibrated=is_calibrated,
                 is_hidden=filling.foreign >= HIDDEN_SHARE,
                 figures=filling.figures,
             )
         return readings
+
+
+class _Stirring:
+    """What moves in a picture, and how near it is to what changed."""
+
+    def __init__(self, moving: Mask, changed: Mask) -> None:
+        self._moving, self._changed = moving, changed
+        self._window = surround(moving)
+
+    def count(self, place: Place, *, only_near: bool) -> int:
+        """Pixels of the place that move."""
+        part = None if self._window is None else intersect(place.window, self._window)
+        if part is None:
+            return 0
+        stirred = self._moving[part] & place.mask[part]
+        if only_near:
+            around = widen(part, NEAR.shape[0] // 2, self._changed.shape)
+            near = cv2.dilate(self._changed[around].view(np.uint8), NEAR).view(np.bool_)
+            stirred &= near[within(part, around)]
+        return int(np.count_nonzero(stirred))

@@ -8,7 +8,8 @@ import numpy.typing as npt
 import pytest
 
 from edge_agent.vision.frames import GreyPicture, to_working_picture
-from edge_agent.vision.light import Gradient, LightModel
+from edge_agent.vision.gradient import Gradient
+from edge_agent.vision.light import LightModel
 from edge_agent.vision.scene import draw
 
 ROOM = to_working_picture(draw(1, 2))
