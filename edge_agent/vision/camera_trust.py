@@ -15,7 +15,7 @@ import numpy as np
 from edge_agent.core.camera_state import OK, Judgement
 from edge_agent.vision.frames import Image
 from edge_agent.vision.liveness import Liveness
-from edge_agent.vision.view import View, quantile
+from edge_agent.vision.view import View, is_mostly_below, quantile
 from edge_agent.vision.view_comparison import BlockMask, Comparison, compare
 from edge_agent.vision.view_memory import ViewMemory
 from edge_agent.vision.view_shift import NO_TURN, TURNS, Shift, find_shift
@@ -91,7 +91,7 @@ class CameraTrust:
         return self._liveness.still_since
 
     def _judge_sight(self, view: View, colours: Callable[[], Image], at: datetime) -> Judgement:
-        if quantile(view.coarse[::2, ::2], 0.95) < DARK_BELOW:
+        if is_mostly_below(view.coarse[::2, ::2], 0.95, DARK_BELOW):
             return Judgement(CameraState.DARK)
         reference = self.memory.view
         if reference is None:

@@ -43,7 +43,7 @@ class Liveness:
     def __init__(self) -> None:
         self._last: View | None = None
         self._looked_at: datetime | None = None
-        self._moved: list[tuple[datetime, BlockMask]] = []
+        self._differences: list[tuple[datetime, Blocks]] = []
         self._still_since: datetime | None = None
         self._still_looks = 0
         self._since_refresh = 0
@@ -63,14 +63,14 @@ class Liveness:
     @property
     def moved(self) -> BlockMask | None:
         """The blocks that moved in the last two looks; `None` before there were as many."""
-        if len(self._moved) < REMEMBERED:
+        if len(self._differences) < REMEMBERED:
             return None
-        return np.asarray(np.any([mask for _, mask in self._moved], axis=0))
+        return np.asarray(np.any([_find_moved(d) for _, d in self._differences], axis=0))
 
     @property
     def moved_since(self) -> datetime | None:
         """Since when `moved` speaks."""
-        return self._moved[0][0] if self._moved else None
+        return self._differences[0][0] if self._differences else None
 
     def observe(self, view: View, at: datetime) -> None:
         """One picture of the camera."""
@@ -84,21 +84,18 @@ class Liveness:
             self._begin(view, at)
         elif at - looked_at >= LOOK_EVERY:
             difference = view.mean(cv2.absdiff(view.coarse, last.coarse))
-            quiet = quantile(difference, QUIETEST)
-            moved = difference > MOVED_ABOVE_NOISE * quiet + MOVED_LEVELS
-            self._moved = [*self._moved, (looked_at, moved)][-REMEMBERED:]
-            changed = view.mean(np.asarray(cv2.absdiff(view.fine, last.fine) > CHANGED))
-            self._weigh_stillness(changed > CHANGED_SHARE, difference, at)
+            self._differences = [*self._differences, (looked_at, difference)][-REMEMBERED:]
+            self._weigh_stillness(view, last, difference, at)
             self._last, self._looked_at = view, at
 
     def _begin(self, view: View, at: datetime) -> None:
         self._last, self._looked_at = view, at
-        self._moved.clear()
+        self._differences.clear()
         self._come_alive(at)
 
-    def _weigh_stillness(self, alive: BlockMask, difference: Blocks, at: datetime) -> None:
+    def _weigh_stillness(self, view: View, last: View, difference: Blocks, at: datetime) -> None:
         self._since_refresh += 1
-        if _is_clock_at_most(alive, difference):
+        if _is_clock_at_most(view, last, difference):
             self._still_looks += 1
         elif self._is_refresh(difference):
             self._since_refresh = 0
@@ -106,14 +103,26 @@ class Liveness:
             self._come_alive(at)
 
     def _is_refresh(self, difference: Blocks) -> bool:
-        is_faint = quantile(difference, 0.9) < REFRESHED_BELOW
-        return is_faint and self._since_refresh > LOOKS_BETWEEN_REFRESHES
+        if self._since_refresh <= LOOKS_BETWEEN_REFRESHES:
+            return False
+        return quantile(difference, 0.9) < REFRESHED_BELOW
 
     def _come_alive(self, at: datetime) -> None:
         self._still_since, self._still_looks, self._since_refresh = at, 0, 0
 
 
-def _is_clock_at_most(alive: BlockMask, difference: Blocks) -> bool:
-    border = max(1, round(CLOCK_ROWS * alive.shape[0]))
+def _find_moved(difference: Blocks) -> BlockMask:
+    """Needed of few pictures, so not before it is asked for."""
+    quiet = quantile(difference, QUIETEST)
+    return np.asarray(difference > MOVED_ABOVE_NOISE * quiet + MOVED_LEVELS)
+
+
+def _is_clock_at_most(view: View, last: View, difference: Blocks) -> bool:
+    """The coarse picture tells of nearly every live one, before the fine one is looked at."""
+    border = max(1, round(CLOCK_ROWS * difference.shape[0]))
     inner = difference[border:-border]
-    return float(alive.mean()) <= CLOCK_SHARE and not (inner > STILL_BELOW).any()
+    if (inner > STILL_BELOW).any():
+        return False
+    changed = view.mean(np.asarray(cv2.absdiff(view.fine, last.fine) > CHANGED))
+    alive = changed > CHANGED_SHARE
+    return float(alive.mean()) <= CLOCK_SHARE

@@ -5,6 +5,7 @@ away, a camera that was turned puts it elsewhere, and one out of focus loses the
 """
 
 from functools import cached_property
+from typing import Any
 
 import cv2
 import numpy as np
@@ -61,13 +62,22 @@ class View:
 
         The lesser of both in the smoothest blocks: a bag's coarse pattern is no noise.
         """
-        return min(quantile(self.energy, SMOOTHEST), quantile(self.detail, SMOOTHEST))
+        return min(self.least_energy, self._least_detail)
+
+    @cached_property
+    def least_energy(self) -> float:
+        """`energy` of the smoothest blocks."""
+        return quantile(self.energy, SMOOTHEST)
+
+    @cached_property
+    def _least_detail(self) -> float:
+        return quantile(self.detail, SMOOTHEST)
 
     @cached_property
     def sharpness(self) -> Blocks:
         """Fine against coarse structure, noise left out; contrast does not change it."""
-        detail = np.maximum(self.detail - quantile(self.detail, SMOOTHEST), 0)
-        energy = np.maximum(self.energy - quantile(self.energy, SMOOTHEST), 1)
+        detail = np.maximum(self.detail - self._least_detail, 0)
+        energy = np.maximum(self.energy - self.least_energy, 1)
         return _field(detail / energy)
 
     @cached_property
@@ -80,6 +90,12 @@ def quantile(values: npt.NDArray[np.generic], share: float) -> float:
     """The value that this share of the others stays below; NumPy's own takes five times as long."""
     place = min(values.size - 1, int(share * values.size))
     return float(np.partition(values, place, axis=None)[place])
+
+
+def is_mostly_below(values: npt.NDArray[np.number[Any]], share: float, limit: float) -> bool:
+    """`quantile(values, share) < limit`, for which nothing need be put in order."""
+    place = min(values.size - 1, int(share * values.size))
+    return int(np.count_nonzero(values < limit)) > place
 
 
 def _field(values: npt.ArrayLike) -> Field:
