@@ -216,13 +216,14 @@ def _improve(
     """Fit the coefficients of one kind anew; pixels that fit badly are left out."""
     found, part = found.copy(), model[kind]
     hold = HOLD[kind] * max(1, seen.size)
+    held, usual = np.diag(hold), hold * UNCHANGED[kind]
     for _ in range(rounds):
         error = seen - found @ model
         misses = np.abs(error)
         used = part * (misses <= max(FITS_WITHIN, 2 * _median(misses)))
         square = used @ part.T
-        wanted = used @ error + square @ found[kind] + hold * UNCHANGED[kind]
-        found[kind] = np.linalg.solve(square + np.diag(hold), wanted)
+        wanted = used @ error + square @ found[kind] + usual
+        found[kind] = np.linalg.solve(square + held, wanted)
     return found
 
 

@@ -19,50 +19,54 @@ def surround(mask: Mask) -> Window | None:
 
 def widen(window: Window, reach: int, shape: tuple[int, ...]) -> Window:
     """With what lies so near, as far as there is more of the picture."""
-    rows, columns = (
-        slice(max(0, part.start - reach), min(size, part.stop + reach))
-        for part, size in zip(window, shape, strict=True)
+    (rows, columns), (height, width) = window, shape
+    return (
+        slice(max(0, rows.start - reach), min(height, rows.stop + reach)),
+        slice(max(0, columns.start - reach), min(width, columns.stop + reach)),
     )
-    return rows, columns
 
 
-def within(window: Window, wide: Window) -> Window:
+def within(window: Window, outer: Window) -> Window:
     """The window's place in a wider one."""
-    rows, columns = (
-        slice(part.start - outer.start, part.stop - outer.start)
-        for part, outer in zip(window, wide, strict=True)
-    )
-    return rows, columns
+    return _move(window, -outer[0].start, -outer[1].start)
 
 
 def shift(window: Window, outer: Window) -> Window:
-    """The opposite of `within`: a window of the outer one's part, in the whole picture."""
-    rows, columns = (
-        slice(part.start + around.start, part.stop + around.start)
-        for part, around in zip(window, outer, strict=True)
-    )
-    return rows, columns
+    """The opposite of `within`: the place in the picture of a window of the outer one."""
+    return _move(window, outer[0].start, outer[1].start)
 
 
 def holds(outer: Window, window: Window) -> bool:
     """Whether all of the window lies in the outer one."""
-    return all(
-        around.start <= part.start and part.stop <= around.stop
-        for part, around in zip(window, outer, strict=True)
+    (down, across), (rows, columns) = outer, window
+    return bool(
+        down.start <= rows.start
+        and rows.stop <= down.stop
+        and across.start <= columns.start
+        and columns.stop <= across.stop
     )
 
 
 def unite(one: Window, other: Window) -> Window:
     """The least window that holds both."""
-    rows, columns = (
-        slice(min(a.start, b.start), max(a.stop, b.stop)) for a, b in zip(one, other, strict=True)
+    (rows, columns), (down, across) = one, other
+    return (
+        slice(min(rows.start, down.start), max(rows.stop, down.stop)),
+        slice(min(columns.start, across.start), max(columns.stop, across.stop)),
     )
-    return rows, columns
 
 
 def intersect(one: Window, other: Window) -> Window | None:
     """What both share; `None` if that is nothing."""
-    rows, columns = (
-        slice(max(a.start, b.start), min(a.stop, b.stop)) for a, b in zip(one, other, strict=True)
+    (rows, columns), (down, across) = one, other
+    top, bottom = max(rows.start, down.start), min(rows.stop, down.stop)
+    left, right = max(columns.start, across.start), min(columns.stop, across.stop)
+    return (slice(top, bottom), slice(left, right)) if top < bottom and left < right else None
+
+
+def _move(window: Window, down: int, across: int) -> Window:
+    rows, columns = window
+    return (
+        slice(rows.start + down, rows.stop + down),
+        slice(columns.start + across, columns.stop + across),
     )
-    return (rows, columns) if rows.start < rows.stop and columns.start < columns.stop else None

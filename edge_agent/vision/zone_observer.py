@@ -84,8 +84,8 @@ class ZoneObserver:
             return {}
         seen = room.light.bring_back(picture, room.light.fit(picture))
         gradient = LocalGradient(seen)
-        moving = self._motion.observe(seen, gradient, at, room.reference.contrast)
         changed = room.reference.differ(seen, gradient)
+        moving = self._motion.observe(seen, gradient, at, room.reference.contrast)
         if room.recall(seen, gradient, changed):
             changed = room.reference.differ(seen, gradient)
         self._seen, self._changed = seen, changed
