@@ -35,7 +35,7 @@ from event_protocol.messages import CameraTelemetry
 from event_protocol.names import DeskId
 
 RATE_OVER_S = 5.0
-POLL_S = 0.5
+POLL_S = 1.0  # key frames come as often; to be woken in between would be for nothing
 AFTER_FAULT_S = 1.0
 SHOWN_FOR_S = 5.0  # the wizard fetches a picture every second or two
 CALIBRATE_FOR = timedelta(seconds=5)
