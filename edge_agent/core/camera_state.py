@@ -44,9 +44,14 @@ class CameraTracker:
         self._stated: Judgement | None = None
         self._since: datetime | None = None
         self._seen_at: datetime | None = None
+        self._bad_at: datetime | None = None
         self._good: Lasting[bool] = Lasting()
         self._bad: Lasting[bool] = Lasting()
-        self._kinds: dict[CameraState, list[Judgement]] = {}  # of the present run of bad pictures
+        self._kinds: dict[CameraState, list[Judgement]] = {}  # of the present doubt
+        # How long good pictures have shown themselves since the last bad ones, and how long those
+        # did before: a fault that is lost sight of for a moment is as old as it was.
+        self._relieved: Lasting[bool] = Lasting()
+        self._doubted = timedelta()
 
     @property
     def is_trusted(self) -> bool:
@@ -88,8 +93,7 @@ class CameraTracker:
         return self._state(jump, min(last, at), at)
 
     def _weigh_good(self, judged: Judgement, at: datetime) -> list[Statement]:
-        self._bad.forget()
-        self._kinds.clear()
+        self._relieve(at)
         if self.is_trusted:
             return []
         begin = self._good.show(True, at)
@@ -97,15 +101,25 @@ class CameraTracker:
             return []
         return self._state(judged, begin, at)
 
+    def _relieve(self, at: datetime) -> None:
+        """Good pictures end a doubt at once, and all that led to it once they last."""
+        if self._bad.since is not None and self._bad_at is not None:
+            self._doubted += self._bad_at - self._bad.since
+        self._bad.forget()
+        if at - self._relieved.show(True, at) >= LEAVE_FAULT_AFTER:
+            self._kinds.clear()
+            self._doubted = timedelta()
+
     def _weigh_bad(self, judged: Judgement, at: datetime) -> list[Statement]:
         self._good.forget()
         if self._stated is not None and self._stated.state is judged.state:
             self._forget()
             return []
-        begin = self._bad.show(True, judged.since or at)
+        self._relieved.forget()
+        begin, self._bad_at = self._bad.show(True, judged.since or at), at
         self._kinds.setdefault(judged.state, []).append(judged)
         is_certain = self._stated is None or judged.state is CameraState.LOST
-        if not is_certain and at - begin < STATE_FAULT_AFTER:
+        if not is_certain and at - begin + self._doubted < STATE_FAULT_AFTER:
             return []
         return self._state(judged if is_certain else self._usual_kind(), begin, at)
 
@@ -128,4 +142,6 @@ class CameraTracker:
     def _forget(self) -> None:
         self._good.forget()
         self._bad.forget()
+        self._relieved.forget()
+        self._doubted = timedelta()
         self._kinds.clear()

@@ -30,6 +30,8 @@ STILL_BELOW = 0.6
 # levels. Noise of a live one: 0.6 and more, each time.
 REFRESHED_BELOW = 1.0
 LOOKS_BETWEEN_REFRESHES = 2
+# An encoder that refines a frozen picture changes it less and less; noise does not abate.
+FADING = 0.75
 
 # Mean difference of a block: so many times that of the quietest blocks, and so many grey levels.
 MOVED_ABOVE_NOISE, MOVED_LEVELS = 3.0, 1.5
@@ -47,6 +49,7 @@ class Liveness:
         self._still_since: datetime | None = None
         self._still_looks = 0
         self._since_refresh = 0
+        self._refreshed_by = 0.0  # grey levels, if the last look may have seen a refresh
 
     @property
     def still_since(self) -> datetime | None:
@@ -95,20 +98,21 @@ class Liveness:
 
     def _weigh_stillness(self, view: View, last: View, difference: Blocks, at: datetime) -> None:
         self._since_refresh += 1
+        most = quantile(difference, 0.9)
+        is_fading = most < FADING * self._refreshed_by
         if _is_clock_at_most(view, last, difference):
-            self._still_looks += 1
-        elif self._is_refresh(difference):
-            self._since_refresh = 0
+            self._still_looks, self._refreshed_by = self._still_looks + 1, 0.0
+        elif is_fading:
+            self._still_looks, self._refreshed_by = self._still_looks + 1, most
+        elif most < REFRESHED_BELOW and self._since_refresh > LOOKS_BETWEEN_REFRESHES:
+            self._since_refresh, self._refreshed_by = 0, most
         else:
             self._come_alive(at)
-
-    def _is_refresh(self, difference: Blocks) -> bool:
-        if self._since_refresh <= LOOKS_BETWEEN_REFRESHES:
-            return False
-        return quantile(difference, 0.9) < REFRESHED_BELOW
+            self._refreshed_by = most if most < REFRESHED_BELOW else 0.0
 
     def _come_alive(self, at: datetime) -> None:
         self._still_since, self._still_looks, self._since_refresh = at, 0, 0
+        self._refreshed_by = 0.0
 
 
 def _find_moved(difference: Blocks) -> BlockMask:

@@ -12,8 +12,13 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_agent.vision.frames import FINE_WIDTH, Frame, GreyImage
+from edge_agent.vision.view_points import Points, find_points
 
 COLUMNS = 16  # blocks across: a head at the desk is about two of them wide
+# Mean square of the gradient, as `View.energy`: a wall's own shading stays below, the faintest
+# joints of a floor are above.
+LEAST_STRUCTURE = 80.0
+RICH = 0.3  # of the blocks have it; a view with less is plain
 SMOOTHEST = 1 / 12  # of the blocks show nothing but noise
 
 Field = npt.NDArray[np.float32]
@@ -79,6 +84,16 @@ class View:
         detail = np.maximum(self.detail - self._least_detail, 0)
         energy = np.maximum(self.energy - self.least_energy, 1)
         return _field(detail / energy)
+
+    @cached_property
+    def is_plain(self) -> bool:
+        """Whether it has so little structure that its smallest spots must be compared as well."""
+        return float((self.energy > LEAST_STRUCTURE).mean()) < RICH
+
+    @cached_property
+    def points(self) -> Points:
+        """The smallest spots; asked for where the reference is plain."""
+        return find_points(self.fine, self.coarse.shape, (self.rows, COLUMNS))
 
     @cached_property
     def strength(self) -> Field:

@@ -15,6 +15,10 @@ from edge_agent.vision.view import Field, View
 from edge_agent.vision.view_shift import Shift
 
 LEARN_FOR = timedelta(seconds=5)  # from nothing; longer than anybody passes by
+LEARN_FROM_EVERY = timedelta(seconds=0.4)
+MEDIAN_OF = 12  # pictures; more take long
+LEAST_LIGHT = 0.01  # instead of nothing in a denominator
+UNUSUAL = 12.0  # grey levels from the median: somebody or something that passed
 LEARN_EVERY = timedelta(seconds=60)
 LEARN_SHARE = 1 / 360  # of the view, each time: six hours
 # A mast or a wall gives way by the sun's warmth or the wind: a car park was measured to wander by
@@ -23,6 +27,27 @@ FOLLOW_PER_S = 0.0012  # share of the width
 FOLLOW_AT_MOST = 0.025
 FOLLOW_WITHIN = timedelta(seconds=10)
 LEAST_STEP = 0.05  # pixels; less is not worth making the view anew
+
+
+def usual(pictures: Sequence[GreyImage]) -> Field:
+    """What most of them show in the same light: the mean without whoever passed by."""
+    few = pictures[:: max(1, len(pictures) // MEDIAN_OF)]
+    light = np.array([_light(picture, few[0]) for picture in few])
+    gains = np.median(light) / np.maximum(light, LEAST_LIGHT)
+    lit = [picture * np.float32(gain) for picture, gain in zip(few, gains, strict=True)]
+    middle = np.median(np.array(lit), axis=0).astype(np.float32)
+    total, count = np.zeros_like(middle), np.zeros_like(middle)
+    for picture in lit:
+        is_usual = np.abs(picture - middle) <= UNUSUAL
+        total += np.where(is_usual, picture, 0)
+        count += is_usual
+    return np.where(count > 0, total / np.maximum(count, 1), middle).astype(np.float32)
+
+
+def _light(picture: GreyImage, first: GreyImage) -> float:
+    """Against that of the first; whoever passes leaves the median of all pixels as it is."""
+    now, before = (one[::4, ::4].astype(np.float32) + 1 for one in (picture, first))
+    return float(np.median(now / before))
 
 
 class ViewMemory:
@@ -34,7 +59,7 @@ class ViewMemory:
         self._offset = np.zeros(2)  # from `_picture` to what is shown, right and down, of the width
         self._followed = np.zeros(2)
         self._learning_since: datetime | None = None  # while it is new
-        self._count = 0
+        self._pictures: list[tuple[datetime, GreyImage]] = []  # while it is new
         self._learned_at: datetime | None = None
         self._followed_at: datetime | None = None
 
@@ -48,14 +73,14 @@ class ViewMemory:
         self.view = None
 
     def calibrate(self, pictures: Sequence[GreyImage]) -> None:
-        """Take the mean of pictures of the view as it is meant, all of them `Frame.fine`."""
-        self._take(np.mean(pictures, axis=0, dtype=np.float32))
+        """Take pictures of the view as it is meant, all of them `Frame.fine`."""
+        self._take(usual(pictures))
 
     def learn(self, view: View, at: datetime) -> None:
         """A picture that can be trusted; also the first one, if there is nothing to go by."""
         if self.view is None:
             self._take(view.fine.astype(np.float32))
-            self._learning_since, self._count = at, 1
+            self._learning_since, self._pictures = at, [(at, view.fine)]
         elif self._learning_since is not None:
             self._learn_anew(view, at, self._learning_since)
         elif self._learned_at is None or at < self._learned_at:
@@ -81,14 +106,17 @@ class ViewMemory:
             self._show()
 
     def _learn_anew(self, view: View, at: datetime, since: datetime) -> None:
-        """The mean of the first seconds; the view is made anew when it has twice the pictures."""
-        self._count += 1
-        self._picture += (view.fine - self._picture) / np.float32(self._count)
+        """The usual of the first seconds; the view is made anew when it has twice the pictures."""
         is_over = not timedelta() <= at - since < LEARN_FOR
+        if at - self._pictures[-1][0] >= LEARN_FROM_EVERY or is_over or at < since:
+            self._pictures.append((at, view.fine))
+        count = len(self._pictures)
+        if is_over or count & (count - 1) == 0:
+            self._picture = usual([fine for _, fine in self._pictures])
+            self._show()
         if is_over:
             self._learning_since = None
-        if is_over or self._count & (self._count - 1) == 0:
-            self._show()
+            self._pictures.clear()
 
     def _take(self, picture: Field) -> None:
         self._picture = picture

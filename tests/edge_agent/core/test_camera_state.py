@@ -62,6 +62,20 @@ def test_who_passes_before_the_lens_is_a_doubt_and_no_fault(tracker: CameraTrack
     assert tracker.pending_since is None
 
 
+def test_a_fault_that_is_lost_sight_of_for_a_moment_is_told_no_later(
+    tracker: CameraTracker,
+) -> None:
+    script = (0, OK), (1, COVERED), (2, COVERED), (3, OK), (4, COVERED), (5, COVERED)
+    assert play(tracker, *script) == [(0, "ok")]
+    assert play(tracker, (5.5, COVERED)) == [(4, "covered")], "since it was last seen to be good"
+
+
+def test_good_pictures_that_last_end_a_doubt(tracker: CameraTracker) -> None:
+    script = (0, OK), (1, COVERED), (3, COVERED), (4, OK), (5, OK), (6, COVERED), (8, COVERED)
+    assert play(tracker, *script) == [(0, "ok")]
+    assert play(tracker, (8.5, COVERED)) == [(6, "covered")]
+
+
 def test_only_lasting_good_pictures_end_a_fault(tracker: CameraTracker) -> None:
     script = (0, COVERED), (1.5, OK), (2, COVERED), (3, OK), (3.9, OK), (4, OK)
     assert play(tracker, *script) == [(0, "covered"), (3, "ok")]

@@ -168,6 +168,13 @@ def test_a_sharp_cover_is_none_since_before_it_stood_there(trust: CameraTrust) -
     assert all(one is not None and one >= START + timedelta(seconds=43 / 5) for one in since)
 
 
+def test_a_print_over_everything_is_a_cover_and_no_other_room(trust: CameraTrust) -> None:
+    squares = np.random.default_rng(5).integers(20, 230, (30, 54)).astype(np.uint8)
+    print_ = np.kron(squares, np.ones((12, 12), np.uint8))[:360, :640]
+    judged = judge(trust, np.repeat(print_[:, :, None], 3, axis=2), 6)
+    assert judged == Judgement(CameraState.COVERED)
+
+
 def test_a_covered_view_is_never_learned(trust: CameraTrust) -> None:
     paper = np.full((360, 640, 3), 220, np.uint8)
     covered = play(trust, iter([paper] * 400))
