@@ -11,7 +11,7 @@ import structlog
 from rich.console import Console
 
 from bench import cards, edge, key_frames, latency, presence, programs, rates, ring, tamper
-from bench.camera_soak import soak_cameras
+from bench.camera_soak import MINUTES, soak_cameras
 from bench.fault_soak import soak_faults, soak_storm
 from bench.report import Figure, print_table, store
 from bench.soak import soak
@@ -39,8 +39,8 @@ def main(arguments: list[str]) -> int:
     console = Console()
     if arguments == ["soak"]:
         return soak(console)
-    if arguments == ["soak", "cameras"]:
-        return soak_cameras(console)
+    if arguments[:2] == ["soak", "cameras"]:
+        return soak_cameras(console, float(arguments[2]) if arguments[2:] else MINUTES)
     if arguments == ["soak", "storm"]:
         return soak_storm(console)
     if arguments[:2] == ["soak", "faults"]:
