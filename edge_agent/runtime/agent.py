@@ -26,6 +26,7 @@ from edge_agent.runtime.camera_worker import CameraWorker
 from edge_agent.runtime.confirmer import Confirmer
 from edge_agent.runtime.desk_feedback import DeskFeedback, derive_form_key
 from edge_agent.runtime.evidence_keeper import EvidenceKeeper
+from edge_agent.runtime.heap import HeapTrimmer
 from edge_agent.runtime.installed_cameras import read_cameras
 from edge_agent.runtime.pipeline import DeskPipeline
 from edge_agent.runtime.sources import make_source, read_zones
@@ -97,11 +98,12 @@ class Agent:
 
     def run(self, stopping: threading.Event) -> None:
         """Run until told to stop, then end everything cleanly."""
+        heap = HeapTrimmer()
         try:
             # Looks up now and then: the system may hand a signal to another thread, and Python's
             # handler then runs only once this one wakes.
             while not stopping.wait(WAKE_EVERY_S):
-                pass
+                heap.trim_when_due()
         finally:
             self.stop()
 
