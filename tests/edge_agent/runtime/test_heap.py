@@ -16,6 +16,7 @@ import pytest
 from edge_agent.runtime.heap import MAPPED_FROM_BYTES, TRIM_EVERY_S, HeapTrimmer, settle_heap
 
 STREAM_BEGINNING = 5_000_000  # bytes that FFmpeg keeps of a transport stream it opens
+BLOCKS = 20  # one or two of them may find a gap of the heap that fits
 KEY_FRAME, KEY_FRAMES = 60_000, 500
 _FIELDS = "arena ordblks smblks hblks hblkhd usmblks fsmblks uordblks fordblks keepcost"
 
@@ -41,7 +42,7 @@ def ask(question: str, argument: float) -> int:
 
 
 def mapped_when_settled(size: int) -> int:
-    """How many bytes more are mapped with a block of that size, once such ones were freed."""
+    """How many bytes more are mapped with blocks of that size, once such ones were freed."""
     settle_heap()
     return mapped_as_it_comes(size)
 
@@ -53,8 +54,8 @@ def mapped_as_it_comes(size: int) -> int:
         thread.start()
         thread.join()
     before = _measure_mapped()
-    block = np.ones(size, np.uint8)
-    return _measure_mapped() - before if block.size else 0
+    blocks = [np.ones(size, np.uint8) for _ in range(BLOCKS)]
+    return _measure_mapped() - before if blocks else 0
 
 
 def given_back(every_s: float) -> int:
@@ -79,7 +80,7 @@ def _measure_mapped() -> int:
 
 @pytest.mark.parametrize("size", [STREAM_BEGINNING, MAPPED_FROM_BYTES])
 def test_what_is_large_lies_outside_the_heap(size: int) -> None:
-    assert ask("mapped_when_settled", size) >= size
+    assert ask("mapped_when_settled", size) >= 0.8 * BLOCKS * size
 
 
 def test_what_is_small_lies_in_the_heap() -> None:
