@@ -15,7 +15,7 @@ from central_server.services.device_receipts import Addressed
 from central_server.services.filing import Incoming, file_message, misfit
 from central_server.storage import events as event_store
 from central_server.storage import quarantine, registry, server_log, streams
-from central_server.storage.events import Place, StoredEvent
+from central_server.storage.events import Place, StoredEvent, is_newer_id
 from central_server.storage.quarantine import IncidentKind, Misfit
 from central_server.storage.streams import Head, Stream
 from event_protocol.names import DeviceId, format_time
@@ -91,12 +91,15 @@ def _add_rows(
     """Adds what is new; returns it, and what stands beside a known position or id.
 
     A position above all that were seen is new without asking; so a batch in order costs no lookup.
+    One that retention has dropped is known: the checkpoint stands for it.
     """
     wanted: dict[Place, StoredEvent] = {}
     again: list[StoredEvent] = []
     for row in rows:
         place = row[:3]
-        if wanted.setdefault(place, row) is not row:
+        if row.sequence > heads[place[:2]].dropped_through and (
+            wanted.setdefault(place, row) is not row
+        ):
             again.append(row)
     maybe_known = [at for at in wanted if at[2] <= heads[at[:2]].highest_seen]
     known = event_store.find_hashes(db, maybe_known) if maybe_known else {}
@@ -104,7 +107,8 @@ def _add_rows(
         again.append(wanted.pop(place))
     added = list(wanted.values())
     beside: list[Beside] = []
-    if event_store.insert_new(db, added) != len(added):
+    newest = {head.device: head.newest_id for head in heads.values()}
+    if event_store.insert_new(db, added, newest) != len(added):
         added, refused = _settle(db, added)
         beside += refused
     if again:
@@ -127,7 +131,7 @@ def _settle(db: Session, tried: Sequence[StoredEvent]) -> tuple[list[StoredEvent
     nameless = [
         row._replace(event_id=None, type=None, desk=None, reason=_KNOWN_ID) for row in with_known_id
     ]
-    event_store.insert_new(db, nameless)
+    event_store.insert_new(db, nameless, {})
     in_place = [row for row in tried if there.get(row[:3]) == row.hash]
     beside: list[Beside] = [(row, "other_bytes") for row in taken]
     beside += [(row, "known_id_elsewhere") for row in with_known_id]
@@ -141,8 +145,13 @@ def _advance(
     by_stream: dict[Stream, dict[int, str]] = {}
     for row in added:
         by_stream.setdefault((row.device, row.epoch), {})[row.sequence] = row.hash
+        head = heads[row.device, row.epoch]
+        if row.event_id is not None and is_newer_id(row.event_id, head.newest_id):
+            head.newest_id = row.event_id
     for stream, hashes in by_stream.items():
         head = heads[stream]
+        if head.unprojected_since is not None:
+            head.unprojected_since = min(head.unprojected_since, now)
         before = head.received_through
         while (following := hashes.get(head.received_through + 1)) is not None:
             head.received_through += 1

@@ -99,6 +99,7 @@ def _continue(
 def _refold(run: Run, position: StreamPosition, known: KnownDevice, batch: _Batch) -> None:
     stream = (position.device, position.epoch)
     position.state, position.projected_through, position.must_refold = {}, 0, False
+    position.unprojected_since = None  # from the start of the log
     fold = _open_fold(run, position, known)
     _advance(run, fold, position, None, batch)
     if position.superseded_by is not None:
@@ -159,7 +160,7 @@ def _advance(
     stream = (position.device, position.epoch)
     if events is None:
         after = position.projected_through
-        events = projection.read_from(run.db, stream, after)
+        events = projection.read_from(run.db, stream, after, position.unprojected_since)
     given_up = sorted((first, last) for first, last in position.given_up)
     for event in events:
         if event.sequence != fold.stream.sequence + 1 and not _bridge(

@@ -19,18 +19,21 @@ from central_server.domain.server_log import (
 from central_server.services import projector
 from central_server.services.context import ServerContext
 from central_server.services.filing import previous_epoch
-from central_server.storage import events, registry, server_log, watches
+from central_server.storage import events, months, registry, server_log, watches
 from central_server.storage.tables import DeskRow, DeviceRow
 from central_server.storage.watches import LeftEpoch
 from event_protocol.events import EpochHead
 
 
 def tick(context: ServerContext, listening_since: datetime) -> None:
-    """Writes down what is to be noticed now, and projects it and whatever was left behind.
+    """Writes down what is to be noticed now, and projects it and whatever was left behind. Sees to
+    it that the next months' events have their place.
 
     `listening_since`: when this server began to hear its devices (its start, or the broker's
     return). For the time before, it can't tell a silent device from its own absence.
     """
+    with context.database.transaction() as db:
+        months.prepare(db, context.now())
     with context.database.transaction() as db:
         run = projector.open_run(db, context)
         rules = run.rules.at(run.now)

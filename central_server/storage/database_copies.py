@@ -7,6 +7,7 @@ import shutil
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,18 @@ from sqlalchemy import inspect, text
 from sqlalchemy.engine import make_url
 from sqlmodel import Session
 
-from central_server.storage import schema
-from central_server.storage.private_files import create_private, flush_file, make_private_folder
+from central_server.storage import months, schema
+from central_server.storage.private_files import (
+    create_private,
+    flush_file,
+    make_private_folder,
+    write_private,
+)
 from central_server.storage.unit_of_work import Database
 
 _FILE = "database.sqlite"
 _TABLES = "tables"
+_MONTHS = "event.months"
 _READ_BYTES = 2**20
 # SELECT, for COPY of a partitioned table itself gives nothing.
 _COPY_OUT = sql.SQL("COPY (SELECT * FROM {}) TO STDOUT")
@@ -91,6 +98,8 @@ def _dump_postgresql(database: Database, folder: Path, tell: Told) -> None:
     with engine.begin() as connection:
         driver: Any = connection.connection.driver_connection
         connection.execute(text("SET TRANSACTION READ ONLY"))
+        begins = [begin.isoformat() for begin in months.list_months(connection)]
+        write_private(folder / _MONTHS, "\n".join(begins).encode())
         for table in _list_tables(connection):
             tell(table)
             path = folder / f"{table}.copy"
@@ -108,6 +117,7 @@ def _load_postgresql(database: Database, folder: Path, revision: str, tell: Told
     with database.transaction() as db:
         command.upgrade(schema.alembic_config(db), revision)
         driver: Any = db.connection().connection.driver_connection
+        _make_months(db.connection(), folder / _MONTHS)
         for table in _list_tables(db.connection()):
             tell(table)
             with (
@@ -118,6 +128,13 @@ def _load_postgresql(database: Database, folder: Path, revision: str, tell: Told
                 while block := source.read(_READ_BYTES):
                     rows.write(block)
         _set_counters(db)
+
+
+def _make_months(connection: Any, path: Path) -> None:
+    """First, so that each row goes where it belongs; older backups know of no months."""
+    if path.exists():
+        begins = path.read_text(encoding="utf-8").split()
+        months.make_parts(connection, [datetime.fromisoformat(begin) for begin in begins])
 
 
 def _list_tables(connection: Any) -> list[str]:

@@ -1,21 +1,26 @@
 """The event log: batches in, contiguous stretches out. Rows are only ever added."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import islice
 from operator import itemgetter
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, func, select, tuple_
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, bindparam, func, select, tuple_
+from sqlalchemy.dialects import sqlite
 from sqlmodel import Session
 
+from central_server.storage import event_copies
 from central_server.storage.tables import EventRow, table_of
 
 _EVENT = table_of(EventRow)
 _AT = (_EVENT.c.device, _EVENT.c.epoch, _EVENT.c.sequence)
 _ASKED_AT_ONCE = 5000  # three parameters each; SQLite takes 32,766 in one statement
 _ROWS_AT_ONCE = 1000
+_ID_LETTERS = 36
+_NAMED = select(_EVENT.c.device, _EVENT.c.event_id).where(
+    tuple_(_EVENT.c.device, _EVENT.c.event_id).in_(bindparam("names", expanding=True))
+)
 
 Place = tuple[str, int, int]  # device, epoch, sequence
 _place = itemgetter(0, 1, 2)
@@ -64,8 +69,14 @@ _ONE_ROW = f"({', '.join('?' * len(_COLUMNS))})"
 _INSERTED_AT_ONCE = 250  # of 14 values each; SQLite takes 32,766 values in one statement
 
 
-def insert_new(db: Session, rows: Sequence[StoredEvent]) -> int:
-    """Adds those whose position and id are both unknown; returns how many."""
+def insert_new(
+    db: Session, rows: Sequence[StoredEvent], newest_ids: Mapping[str, str | None]
+) -> int:
+    """Adds those whose position and id are both unknown; returns how many.
+
+    The caller holds the streams' heads, has looked up positions that are not above all that were
+    seen, and names each device's newest id, see `event_copies`.
+    """
     if not rows:
         return 0
     # In the table's own order a third less is to be done: neighbours share their pages.
@@ -76,8 +87,34 @@ def insert_new(db: Session, rows: Sequence[StoredEvent]) -> int:
             _insert_in_sqlite(connection, ordered[start : start + _INSERTED_AT_ONCE])
             for start in range(0, len(ordered), _INSERTED_AT_ONCE)
         )
-    statement = postgresql.insert(_EVENT).on_conflict_do_nothing()
-    return connection.execute(statement, [row._asdict() for row in ordered]).rowcount
+    return event_copies.add(connection, _without_known_ids(connection, ordered, newest_ids))
+
+
+def _without_known_ids(
+    connection: Connection, rows: Sequence[StoredEvent], newest_ids: Mapping[str, str | None]
+) -> list[StoredEvent]:
+    """The rows whose ids stand nowhere yet: neither in any month, nor twice here.
+
+    An id that tells a time later than all ids of its device is new without asking, as a position
+    above all that were seen is.
+    """
+    first: dict[tuple[str, str], StoredEvent] = {}
+    fresh = [
+        row
+        for row in rows
+        if row.event_id is None or first.setdefault((row.device, row.event_id), row) is row
+    ]
+    asked = [name for name in first if not is_newer_id(name[1], newest_ids.get(name[0]))]
+    known: set[tuple[str, str]] = set()
+    for start in range(0, len(asked), _ASKED_AT_ONCE):
+        some = {"names": asked[start : start + _ASKED_AT_ONCE]}
+        known.update((device, name) for device, name in connection.execute(_NAMED, some))
+    return [row for row in fresh if (row.device, row.event_id) not in known] if known else fresh
+
+
+def is_newer_id(event_id: str, newest: str | None) -> bool:
+    """Whether it tells its time (UUIDv7) and is above `newest`, the highest such id so far."""
+    return len(event_id) == _ID_LETTERS and event_id[14] == "7" and event_id > (newest or "")
 
 
 def find_hashes(db: Session, places: Iterable[Place]) -> dict[Place, str]:

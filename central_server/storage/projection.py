@@ -5,7 +5,7 @@ Rows are plain mappings here (SQLAlchemy Core): object by object was measured 16
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cache
 from itertools import islice
 from typing import Any
@@ -17,6 +17,7 @@ from sqlmodel import Session
 from central_server.domain.streams import StreamEvent
 from central_server.storage.streams import Stream
 from central_server.storage.tables import (
+    NEVER,
     DeskDayRow,
     EventRow,
     FeedbackRow,
@@ -62,10 +63,14 @@ class StreamPosition:
     superseded_by: int | None
     state: dict[str, Any]
     must_refold: bool
+    unprojected_since: datetime | None
 
 
 _POSITION = tuple(StreamPosition.__dataclass_fields__)
-_OWNED = ("projected_through", "projected_at", "superseded_by", "state", "must_refold", "given_up")
+_OWNED = (
+    *("projected_through", "projected_at", "superseded_by", "state", "must_refold", "given_up"),
+    "unprojected_since",
+)
 
 # Statements of every run are made once: building one takes two to four times as long as asking.
 _LOCKED = (
@@ -86,9 +91,11 @@ _NEW = (
         _EVENT.c.epoch == bindparam("of_epoch"),
         _EVENT.c.sequence > bindparam("after"),
         _EVENT.c.sequence <= bindparam("through"),
+        _EVENT.c.received_at >= bindparam("since"),  # spares PostgreSQL looking through all months
     )
     .order_by(_EVENT.c.sequence)
 )
+_EVER = datetime(1, 1, 1, tzinfo=UTC)
 _THROUGH = select(_STREAM.c.projected_through).where(
     _STREAM.c.device == bindparam("of_device"), _STREAM.c.epoch == bindparam("of_epoch")
 )
@@ -115,6 +122,9 @@ def list_behind(db: Session) -> list[Stream]:
 
 def save_streams(db: Session, positions: Sequence[StreamPosition]) -> None:
     """Writes the projector's columns."""
+    for position in positions:
+        if position.projected_through >= position.highest_seen:
+            position.unprojected_since = NEVER
     if positions:
         fields = ("device", "epoch", *_OWNED)
         values = [{f"_{name}": getattr(row, name) for name in fields} for row in positions]
@@ -186,6 +196,7 @@ def forget_projection(db: Session) -> None:
         "state": {},
         "must_refold": False,
         "given_up": [],
+        "unprojected_since": None,
     }
     db.connection().execute(update(_STREAM).values(fresh))
 
@@ -203,6 +214,7 @@ def read_new(
             "of_epoch": position.epoch,
             "after": position.projected_through,
             "through": position.received_through,
+            "since": position.unprojected_since or _EVER,
         }
         rows = db.connection().execute(_NEW, values)
         events = [StreamEvent._make(row) for row in rows]
@@ -210,12 +222,16 @@ def read_new(
             yield (position.device, position.epoch), events
 
 
-def read_from(db: Session, stream: Stream, after: int) -> Iterator[StreamEvent]:
-    """One stream's events behind that position in order, whatever is missing between them."""
+def read_from(
+    db: Session, stream: Stream, after: int, since: datetime | None = None
+) -> Iterator[StreamEvent]:
+    """One stream's events behind that position in order, whatever is missing between them; none of
+    them was received before `since`.
+    """
     statement = (
         select(*_EVENT_COLUMNS)
         .where(_EVENT.c.device == stream[0], _EVENT.c.epoch == stream[1])
-        .where(_EVENT.c.sequence > after)
+        .where(_EVENT.c.sequence > after, _EVENT.c.received_at >= (since or _EVER))
         .order_by(_EVENT.c.sequence)
         .execution_options(yield_per=_ROWS_AT_ONCE)
     )

@@ -1,6 +1,6 @@
 """How far each stream (one device's epoch) has been received; the projector keeps its own part."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -30,6 +30,9 @@ class Head:
     resend_asked_at: datetime | None
     given_up: list[list[int]]
     must_refold: bool
+    newest_id: str | None  # of all of the device's epochs, the highest that tells its time
+    unprojected_since: datetime | None
+    dropped_through: int  # up to there a checkpoint stands for the events
 
     @property
     def has_gap(self) -> bool:
@@ -38,7 +41,8 @@ class Head:
 
 
 _FIELDS = tuple(Head.__dataclass_fields__)
-_SAVED = tuple(name for name in _FIELDS if name not in ("device", "epoch", "given_up"))
+_KEPT = ("device", "epoch", "given_up", "dropped_through")
+_SAVED = tuple(name for name in _FIELDS if name not in _KEPT)
 
 # Made once: building a statement takes longer than asking, and each batch asks.
 _HEADS = (
@@ -46,7 +50,13 @@ _HEADS = (
     .where(tuple_(*_KEY).in_(bindparam("streams", expanding=True)))
     .order_by(*_KEY)
 )
-_LOCKED_HEADS = _HEADS.with_for_update()  # SQLite locks all, and leaves the clause out
+# All epochs of the devices: an id is its device's own, whichever epoch it was told in.
+_LOCKED_HEADS = (
+    select(*(_STREAM.c[name] for name in _FIELDS))
+    .where(_STREAM.c.device.in_(bindparam("devices", expanding=True)))
+    .order_by(*_KEY)
+    .with_for_update()  # SQLite locks all, and leaves the clause out
+)
 _SAVING = (
     update(_STREAM)
     .where(_STREAM.c.device == bindparam("_device"), _STREAM.c.epoch == bindparam("_epoch"))
@@ -57,12 +67,20 @@ _SAVING = (
 def open_heads(db: Session, streams: Iterable[Stream]) -> dict[Stream, Head]:
     """The heads of those streams, locked until the transaction ends; new ones are made."""
     wanted = sorted(set(streams))  # in one order everywhere, or two workers wait for each other
-    heads = _read(db, _LOCKED_HEADS, wanted)
+    if not wanted:
+        return {}
+    devices = {"devices": sorted({device for device, _ in wanted})}
+    heads = _read(db, _LOCKED_HEADS, devices)
     missing = [stream for stream in wanted if stream not in heads]
     if missing:
         _add_empty(db, missing)
-        heads.update(_read(db, _LOCKED_HEADS, missing))
-    return heads
+        heads = _read(db, _LOCKED_HEADS, devices)
+    newest: dict[str, str] = {}
+    for head in heads.values():
+        newest[head.device] = max(newest.get(head.device, ""), head.newest_id or "")
+    for head in heads.values():
+        head.newest_id = newest[head.device] or None
+    return {stream: heads[stream] for stream in wanted}
 
 
 def save_heads(db: Session, heads: Sequence[Head]) -> None:
@@ -75,7 +93,7 @@ def save_heads(db: Session, heads: Sequence[Head]) -> None:
 
 def find_head(db: Session, stream: Stream) -> Head | None:
     """The head of one stream as it is, unlocked."""
-    return _read(db, _HEADS, [stream]).get(stream)
+    return _read(db, _HEADS, {"streams": [stream]}).get(stream)
 
 
 def list_with_gap(db: Session, asked_before: datetime) -> list[Stream]:
@@ -101,10 +119,9 @@ def list_of_device(db: Session, device: str) -> list[Stream]:
     return [(name, epoch) for name, epoch in db.connection().execute(statement)]
 
 
-def _read(db: Session, statement: Any, streams: Sequence[Stream]) -> dict[Stream, Head]:
+def _read(db: Session, statement: Any, values: Mapping[str, Any]) -> dict[Stream, Head]:
     # One lookup of all: a batch may hold one event from each of a thousand desks.
-    found = db.connection().execute(statement, {"streams": streams}) if streams else ()
-    heads = [Head(*row) for row in found]
+    heads = [Head(*row) for row in db.connection().execute(statement, values)]
     return {(head.device, head.epoch): head for head in heads}
 
 

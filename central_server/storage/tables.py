@@ -62,15 +62,21 @@ def _json(default: Any = dict) -> Any:
 # --- the two logs -----------------------------------------------------------------------------
 
 
+NEVER = datetime(9999, 12, 31, tzinfo=UTC)  # no month is later; every time zone can still show it
+
+
 class EventRow(SQLModel, table=True):
-    """What devices said: one row for each occupied position of a chain."""
+    """What devices said: one row for each occupied position of a chain.
+
+    On PostgreSQL in parts by month, see months.py: there each part has its own unique indexes.
+    """
 
     __tablename__ = "event"
     __table_args__ = (
         UniqueConstraint("device", "event_id", name="uq_event_source_id"),
         Index("ix_event_desk_time", "desk", "time"),
         # Filed by position itself: a third less to write for each event, measured.
-        {"sqlite_with_rowid": False},
+        {"sqlite_with_rowid": False, "postgresql_partition_by": "RANGE (received_at)"},
     )
 
     device: str = Field(primary_key=True, max_length=64)
@@ -142,6 +148,27 @@ class StreamRow(SQLModel, table=True):
     superseded_by: int | None = Field(default=None, sa_type=BigInteger)  # the device's next epoch
     state: dict[str, Any] = _json()  # the fold, see services/stream_projector.py
     must_refold: bool = False  # late facts or rules: derive this stream again from its start
+    newest_id: str | None = Field(default=None, max_length=36)  # the highest id that tells a time
+    # Nothing behind `projected_through` was received before; None: not known, NEVER: nothing is.
+    unprojected_since: datetime | None = Field(default=NEVER, sa_type=UtcDateTime)
+    dropped_through: int = Field(default=0, sa_type=BigInteger)  # see StreamCutRow
+
+
+class StreamCutRow(SQLModel, table=True):
+    """A stream's events up to `through` were dropped by retention; what must be known of them.
+
+    Not derived: nothing could derive it again.
+    """
+
+    __tablename__ = "stream_cut"
+
+    device: str = Field(primary_key=True, max_length=64)
+    epoch: int = _big_key()
+    through: int = _big()
+    hash: str = Field(max_length=64)  # of the last one dropped
+    at: datetime | None = Field(default=None, sa_type=UtcDateTime)  # its event time
+    fold: dict[str, Any] = _json()  # as it stood there: whatever is folded anew begins with it
+    log_sequence: int = _big()  # the signed checkpoint that stands for them
 
 
 class SessionRow(SQLModel, table=True):
@@ -210,6 +237,8 @@ class FeedbackRow(SQLModel, table=True):
     is_complaint: bool = False
     receipt_hash: str | None = Field(default=None, max_length=128, index=True)
     unreadable: str | None = Field(default=None, max_length=200)  # why it could not be unsealed
+    # The signed checkpoint that stands for its events, which retention has dropped.
+    log_sequence: int | None = Field(default=None, sa_type=BigInteger)
 
 
 class FlagRow(SQLModel, table=True):

@@ -44,15 +44,19 @@ def database(tmp_path: Path, migrated_file: Path) -> Iterator[Database]:
     yield from _opened(f"sqlite:///{path}")
 
 
+@pytest.fixture
+def postgresql_database(postgresql: PostgreSQL, migrated_template: str) -> Iterator[Database]:
+    """A migrated PostgreSQL database."""
+    yield from _opened(postgresql.new_database(migrated_template))
+
+
 @pytest.fixture(params=KINDS)
 def any_database(request: pytest.FixtureRequest) -> Iterator[Database]:
     """A migrated database of each kind that the server runs on."""
     if request.param == "sqlite":
         yield request.getfixturevalue("database")
         return
-    running: PostgreSQL = request.getfixturevalue("postgresql")
-    template: str = request.getfixturevalue("migrated_template")
-    yield from _opened(running.new_database(template))
+    yield request.getfixturevalue("postgresql_database")
 
 
 @pytest.fixture(params=KINDS)

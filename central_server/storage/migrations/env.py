@@ -7,7 +7,7 @@ from alembic.autogenerate.api import AutogenContext
 from sqlalchemy import String
 from sqlmodel import SQLModel
 
-from central_server.storage import account_tables, evidence_tables, tables
+from central_server.storage import account_tables, evidence_tables, months, tables
 
 _ALL_TABLES = (
     tables,
@@ -25,11 +25,16 @@ def _render_item(kind: str, item: Any, _context: AutogenContext) -> str | Litera
     return False
 
 
+def _is_compared(name: str | None, kind: str, _parents: Any) -> bool:
+    return not months.is_part_of_log(name, kind)
+
+
 context.configure(
     connection=context.config.attributes["connection"],
     target_metadata=SQLModel.metadata,
     render_as_batch=True,  # SQLite can't alter a column in place
     render_item=_render_item,
+    include_name=_is_compared,
     transaction_per_migration=False,
 )
 with context.begin_transaction():
