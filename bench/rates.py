@@ -2,7 +2,8 @@
 
 A real Mosquitto holds the load in a persistent session's queue; the clock runs from the first
 message that arrives to the last that is done. The broker is set as we ship it, but with an
-unlimited queue: `max_queued_messages 0`, `max_inflight_messages 4000`. SQLite, a commit a batch.
+unlimited queue: `max_queued_messages 0`, `max_inflight_messages 4000`. A commit a batch, on the
+disk: SQLite by `synchronous=FULL`, PostgreSQL on this machine as Debian sets it up.
 """
 
 import threading
@@ -31,6 +32,7 @@ from event_protocol.messages import Receipt
 from event_protocol.names import DeviceId
 from event_protocol.topics import Channel, topics_of_all
 from tests.processes.mosquitto import Mosquitto
+from tests.processes.postgresql import PostgreSQL
 
 EVENTS = 20_000
 DEVICES = 20
@@ -49,26 +51,33 @@ def measure(folder: Path) -> list[Figure]:
     write_load(make_load(DEVICES, EVENTS, load_keys(keys).sealing_public), load)
     users = {SERVER_USER: SERVER_USER}
     tune_collector()  # as the server does; for the counting subscriber, too
-    with Mosquitto(folder / "broker", users, settings=BROKER_SETTINGS) as broker:
+    with (
+        Mosquitto(folder / "broker", users, settings=BROKER_SETTINGS) as broker,
+        PostgreSQL(durable=True) as postgresql,
+    ):
         for run in range(RUNS):
             for kind, measure_rate in KINDS.items():
                 _fill_queue(broker.port, load)
                 place = folder / f"{kind}-{run}"
-                context = make_context(place, keys, broker.port, DEVICES)
+                url = postgresql.new_database() if kind in ON_POSTGRESQL else None
+                context = make_context(place, keys, broker.port, DEVICES, database_url=url)
                 rates[kind].append(measure_rate(context))
                 context.database.close()
     return _figures({kind: median(found) for kind, found in rates.items()})
 
 
 def _figures(rates: dict[str, float]) -> list[Figure]:
-    raw, undatabased, append, full = (rates[kind] for kind in KINDS)
+    raw, undatabased, append, full, append_pg, full_pg = (rates[kind] for kind in KINDS)
     how = f"median of {RUNS} runs of {EVENTS} queued events"
     return [
         Figure("raw counting subscriber", raw, "/s", note=how),
         Figure("subscriber without a database", undatabased, "/s", note="decodes, acknowledges"),
         Figure("append with commit", append, "/s", note="SQLite, WAL, synchronous=FULL"),
         Figure("append, project, flags", full, "/s", note="until all is projected"),
+        Figure("append with commit, PostgreSQL", append_pg, "/s", note="COPY, fsync on"),
+        Figure("append, project, flags, PostgreSQL", full_pg, "/s", note="until all is projected"),
         Figure("append ÷ without a database", append / undatabased, "", target=0.85),
+        Figure("append ÷ without a database, PostgreSQL", append_pg / undatabased, "", target=0.65),
         Figure("append ÷ raw", append / raw, "", target=0.6),
         Figure("full pipeline ÷ raw", full / raw, "", target=0.3),
     ]
@@ -154,7 +163,10 @@ KINDS: dict[str, Rate] = {
     "undatabased": _rate_undatabased,
     "append": _rate_append,
     "full": _rate_full,
+    "append-postgresql": _rate_append,
+    "full-postgresql": _rate_full,
 }
+ON_POSTGRESQL = ("append-postgresql", "full-postgresql")
 
 
 class _Stopwatch:

@@ -9,7 +9,7 @@ from central_server.services.context import ServerContext
 from central_server.services.keys import load_keys
 from central_server.settings import BrokerSettings, ServerSettings
 from central_server.simulation.fleet import device_key
-from central_server.storage import registry, schema
+from central_server.storage import months, registry, schema
 from central_server.storage.tables import DeskRow, DeviceRow, UnitRow
 from central_server.storage.unit_of_work import Database
 from event_protocol.names import NO_HASH, DeskId, DeviceId
@@ -25,16 +25,27 @@ def probe_desk(number: int) -> DeskId:
 
 
 def make_context(
-    folder: Path, keys: Path, broker_port: int, devices: int, probes: int = 0
+    folder: Path,
+    keys: Path,
+    broker_port: int,
+    devices: int,
+    probes: int = 0,
+    database_url: str | None = None,
 ) -> ServerContext:
-    """A server in that new folder, with the keys in `keys`; `probes`: desks of another box."""
+    """A server in that new folder, with the keys in `keys`; `probes`: desks of another box.
+
+    `database_url`: an empty database; else SQLite in the folder.
+    """
     folder.mkdir(parents=True)
     settings = ServerSettings(
         directory=folder,
+        database_url=database_url,
         broker=BrokerSettings(port=broker_port, username=SERVER_USER, password=SERVER_USER),
     )
     database = Database(settings.database_address)
     schema.migrate(database)
+    with database.transaction() as db:
+        months.prepare(db, read_clock())
     context = ServerContext(settings, database, load_keys(keys), read_clock)
     _register(database, devices, probes)
     rule_sets.activate(context)

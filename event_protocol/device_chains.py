@@ -59,6 +59,7 @@ class _Known:
 
     given_up: list[Span] = field(default_factory=list)
     anchored: tuple[int, str] | None = None
+    cut: tuple[int, str] | None = None  # the last of those dropped behind a signed checkpoint
 
 
 class DeviceChains:
@@ -86,6 +87,10 @@ class DeviceChains:
     def add_head(self, stream: Stream, through: int, digest: str) -> None:
         """The epoch's record with that number had that hash; the latest said counts."""
         self._known.setdefault(stream, _Known()).anchored = (through, digest)
+
+    def add_cut(self, stream: Stream, through: int, digest: str) -> None:
+        """All up to that record, which had that hash, were dropped rightly; the latest counts."""
+        self._known.setdefault(stream, _Known()).cut = (through, digest)
 
     def begin(self, stream: StreamBegins) -> Iterator[Deviation]:
         """An epoch's records follow."""
@@ -166,6 +171,11 @@ class _Chain:
         self._known, self._keys, self._receipted = known, keys, begins.receipted
         self._expected = 1
         self._recent: deque[tuple[int, str]] = deque(maxlen=_RECENT)
+        if known.cut is not None:
+            self._recent.append(known.cut)
+            self._expected, self.tip = known.cut[0] + 1, known.cut[1]
+            if known.anchored == known.cut or (known.anchored or known.cut)[0] < known.cut[0]:
+                known.anchored = None  # an epoch that was left behind is anchored only once
 
     def take(self, record: DeviceRecord) -> Iterator[Deviation]:
         """One record at its place, with all that can be told of it."""
@@ -207,13 +217,15 @@ class _Chain:
             yield self._deviation(anchored[0], "is not what the server's log anchored")
 
     def excuses(self, claim: _Claim) -> bool:
-        """Whether what a later epoch names as this one's end is known to have been lost."""
-        said = claim.said
-        return (
-            said is not None
-            and claim.prevhash == said.hash
-            and _is_within(said.sequence, self._known.given_up)
-        )
+        """Whether what a later epoch names as this one's end is known to have been lost, or was
+        dropped and the checkpoint says no other.
+        """
+        said, cut = claim.said, self._known.cut
+        if said is None or claim.prevhash != said.hash:
+            return False
+        if cut is not None and said.sequence <= cut[0]:
+            return said.sequence < cut[0] or said.hash == cut[1]
+        return _is_within(said.sequence, self._known.given_up)
 
     def _missing(self, first: int, last: int) -> Iterator[Deviation]:
         """Positions that never came are a gap, known as such; others were taken away.

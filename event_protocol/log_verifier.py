@@ -45,6 +45,7 @@ class LogVerifier:
         self._heads = sorted(heads, key=lambda head: head.through)
         self._expected, self._tip = 1, NO_HASH
         self._devices = DeviceChains()
+        self._cuts: dict[int, list[Any]] = {}  # by entry: dropped events that nothing signs yet
 
     def take(self, record: LogRecord) -> Iterator[Deviation]:
         """What is wrong with this record, or shows by it of those before."""
@@ -112,6 +113,10 @@ class LogVerifier:
                         self._devices.add_head((device, epoch), through, digest)
                 case "log.anchored":
                     yield from self._check_head(entry, SignedHead.model_validate(data["head"]))
+                case "streams.cut":
+                    self._cuts[entry.sequence] = list(data["spans"])
+                case "events.dropped":
+                    yield from self._take_cuts(entry, data)
                 case "keys.rotated":
                     yield from self._take_over(entry, data.get("signing"))
         except (KeyError, TypeError, ValueError):
@@ -126,6 +131,21 @@ class LogVerifier:
             yield Deviation(
                 SERVER, head.through, f"is not what the head at {entry.sequence} signed"
             )
+
+    def _take_cuts(self, entry: ServerEntry, data: dict[str, Any]) -> Iterator[Deviation]:
+        """A signed head stands for events that were dropped, in so many entries right before it.
+
+        Who wrote such entries at another place, or signed nothing, has dropped no event rightly.
+        """
+        refused = list(self._check_head(entry, SignedHead.model_validate(data["head"])))
+        yield from refused
+        first = entry.sequence - int(data["streams"])
+        signed = [one for at, spans in self._cuts.items() if at >= first for one in spans]
+        self._cuts.clear()
+        if refused:
+            return
+        for device, epoch, _, through, digest, _ in signed:
+            self._devices.add_cut((device, epoch), through, digest)
 
     def _note_key(self, key: str, sequence: int) -> None:
         if key not in self._trusted:

@@ -97,10 +97,16 @@ def export_log(
 
 
 def rebuild(command: typer.Context, config: ConfigOption = None) -> None:
-    """Derive sessions, flags, feedback and days again from the logs."""
+    """Derive sessions, flags, feedback and days again from the logs; says what it could not."""
     with opened(command, config) as context, Progress(console=Console(stderr=True)) as progress:
         task = progress.add_task("streams", total=None)
-        rebuild_service.rebuild(
+        kept = rebuild_service.rebuild(
             context, lambda done, total: progress.update(task, completed=done, total=total)
         )
     typer.echo("derived again")
+    if kept.streams:
+        rows = ", ".join(f"{count} rows of {name}" for name, count in kept.rows.items())
+        typer.echo(
+            f"not derived again, but kept: {rows}; retention has dropped the first events of"
+            f" {kept.streams} epochs, see `events.dropped` in the log"
+        )

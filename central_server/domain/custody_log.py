@@ -12,6 +12,7 @@ from event_protocol.server_heads import KeyHandover, SignedHead
 
 By = Annotated[str, Field(max_length=64)]  # a log-in name, or `command`
 StreamHead = tuple[str, PositiveInteger, PositiveInteger, Sha256Hex]
+StreamSpan = tuple[str, PositiveInteger, PositiveInteger, PositiveInteger, Sha256Hex, NaturalNumber]
 
 
 class StreamsAnchored(WireModel):
@@ -27,6 +28,27 @@ class LogAnchored(WireModel):
     type: Literal["log.anchored"] = "log.anchored"
     head: SignedHead
     streams: NaturalNumber
+
+
+class StreamsCut(WireModel):
+    """Events that the `events.dropped` behind it lets go: device, epoch, first and last number, the
+    last one's hash, and how many they were.
+    """
+
+    type: Literal["streams.cut"] = "streams.cut"
+    spans: tuple[StreamSpan, ...]
+
+
+class EventsDropped(WireModel):
+    """Retention dropped all that was received before `until`, and what of the same epochs stood
+    before it. The signed head stands for it, and for the `streams` entries before, which say what.
+    """
+
+    type: Literal["events.dropped"] = "events.dropped"
+    until: UtcTime
+    events: NaturalNumber
+    streams: NaturalNumber
+    head: SignedHead
 
 
 class KeysRotated(WireModel):
@@ -81,6 +103,8 @@ class ServerRestored(WireModel):
 CustodyEntry = (
     StreamsAnchored
     | LogAnchored
+    | StreamsCut
+    | EventsDropped
     | KeysRotated
     | SealingKeysRetired
     | FeedbackErased

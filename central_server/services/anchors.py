@@ -6,6 +6,7 @@ somebody printed, was mailed, or took from the folder.
 
 import os
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 from itertools import islice
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from central_server.services.context import ServerContext
 from central_server.services.targets import Words, send_to_all
 from central_server.storage import anchors, server_log
 from event_protocol.canonical import canonical_bytes
+from event_protocol.names import NO_HASH
 from event_protocol.server_heads import SignedHead, public_hex, sign_head
 from web.pages import LANGUAGES, translate
 
@@ -53,18 +55,20 @@ def anchor(context: ServerContext) -> SignedHead | None:
         for heads in _in_groups(_heads_to_say(db)):
             server_log.append(db, StreamsAnchored(heads=heads), at=now)
             entries += 1
-        tip = server_log.find_tip(db)
-        if tip is None:
+        if server_log.find_tip(db) is None:
             return None
-        through, digest = tip
-        key = context.keys.signing
-        unsigned = SignedHead(
-            time=now, through=through, hash=digest, key=public_hex(key), signature=""
-        )
-        head = sign_head(unsigned, key)
+        head = sign_tip(context, db, now)
         server_log.append(db, LogAnchored(head=head, streams=entries), at=now)
     drop_copy(context, head)
     return head
+
+
+def sign_tip(context: ServerContext, db: Session, now: datetime) -> SignedHead:
+    """The log's newest entry, signed; it and all before it stand for what they say."""
+    through, digest = server_log.find_tip(db) or (0, NO_HASH)
+    key = context.keys.signing
+    unsigned = SignedHead(time=now, through=through, hash=digest, key=public_hex(key), signature="")
+    return sign_head(unsigned, key)
 
 
 def drop_copy(context: ServerContext, head: SignedHead) -> None:

@@ -14,7 +14,12 @@ from sqlmodel import Session
 from central_server.domain.custody_log import ErasedForm, FeedbackErased
 from central_server.domain.errors import ConflictError, NotFoundError
 from central_server.domain.feedback import Match
-from central_server.services import complaint_receipts, feedback_projector, projector
+from central_server.services import (
+    complaint_receipts,
+    feedback_projector,
+    log_retention,
+    projector,
+)
 from central_server.services.context import ServerContext
 from central_server.settings import RetentionPeriod
 from central_server.storage import feedback_entries, sealed_contents, server_log
@@ -29,7 +34,7 @@ _AT_ONCE = 50
 def run_due(context: ServerContext) -> int:
     """Erases what is due by its age; returns how many. Called now and then, and may be repeated.
 
-    A complaint stays while its flag is open or its pictures are held.
+    A complaint stays while its flag is open or its pictures are held. Then old events may go.
     """
     erased = 0
     for due in _spans(context.settings.retention, context.now()):
@@ -43,6 +48,7 @@ def run_due(context: ServerContext) -> int:
             if len(found) < _AT_ONCE:
                 break
     _erase_what_came_again(context)
+    log_retention.run_due(context)
     return erased
 
 

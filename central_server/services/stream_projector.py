@@ -8,7 +8,10 @@ again from the start; what then no longer follows is dropped, and flags are with
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import takewhile
 from typing import Any
+
+from sqlalchemy import Table
 
 from central_server.domain.flags import Flag, Place
 from central_server.domain.streams import (
@@ -23,9 +26,11 @@ from central_server.services import derived_rows, feedback_projector
 from central_server.services.derived_rows import Row
 from central_server.services.feedback_projector import SaidAt
 from central_server.services.projection_run import Run, withdraw_flags, write_flags
-from central_server.storage import desk_settings, projection
+from central_server.storage import desk_settings, projection, stream_cuts
 from central_server.storage.desk_settings import KnownDevice
+from central_server.storage.projection import Row as MadeRow
 from central_server.storage.projection import StreamPosition
+from central_server.storage.stream_cuts import Cut
 from central_server.storage.streams import Stream
 
 # Flags that other logs raise about a stream are not the fold's to withdraw.
@@ -98,8 +103,10 @@ def _continue(
 
 def _refold(run: Run, position: StreamPosition, known: KnownDevice, batch: _Batch) -> None:
     stream = (position.device, position.epoch)
-    position.state, position.projected_through, position.must_refold = {}, 0, False
-    position.unprojected_since = None  # from the start of the log
+    cut = stream_cuts.find(run.db, stream)
+    position.state = {"fold": cut.fold} if cut else {}
+    position.projected_through = cut.through if cut else 0
+    position.must_refold, position.unprojected_since = False, None  # whenever it was received
     fold = _open_fold(run, position, known)
     _advance(run, fold, position, None, batch)
     if position.superseded_by is not None:
@@ -108,7 +115,7 @@ def _refold(run: Run, position: StreamPosition, known: KnownDevice, batch: _Batc
     sessions, days = fold.changes.sessions, fold.changes.days
     gone = [
         row
-        for row in projection.rows_of_stream(run.db, projection.SESSION, stream)
+        for row in _derivable_rows(run, projection.SESSION, stream, cut)
         if row["session_id"] not in sessions
     ]
     for row in gone:
@@ -119,7 +126,7 @@ def _refold(run: Run, position: StreamPosition, known: KnownDevice, batch: _Batc
         projection.DESK_DAY,
         [
             row
-            for row in projection.rows_of_stream(run.db, projection.DESK_DAY, stream)
+            for row in _derivable_rows(run, projection.DESK_DAY, stream, cut)
             if (row["desk"], row["day"]) not in days
         ],
     )
@@ -127,13 +134,34 @@ def _refold(run: Run, position: StreamPosition, known: KnownDevice, batch: _Batc
         run,
         [
             row
-            for row in projection.rows_of_stream(run.db, projection.FLAG, stream)
+            for row in _derivable_rows(run, projection.FLAG, stream, cut)
             if row["flag_id"] not in fold.changes.flags
             and row["rule"] not in _FROM_ELSEWHERE
             and row["state"] != "withdrawn"
             and row["facts"].get("cause") != "incident"
         ],
     )
+
+
+def _derivable_rows(run: Run, table: Table, stream: Stream, cut: Cut | None) -> list[MadeRow]:
+    """What the stream has made and could make again: what dropped events made stays as it is."""
+    made = projection.rows_of_stream(run.db, table, stream)
+    return [row for row in made if stream_cuts.is_derivable(cut, row)]
+
+
+def fold_through(run: Run, stream: Stream, through: int) -> StreamFold | None:
+    """The stream folded up to that event from the last cut on, nothing written; `None` while a gap
+    before it is open.
+    """
+    position, cut = projection.find_position(run.db, stream), stream_cuts.find(run.db, stream)
+    position.state = {"fold": cut.fold} if cut else {}
+    position.projected_through = cut.through if cut else 0
+    position.given_up = [span for span in position.given_up if span[0] <= through]
+    known = desk_settings.read_devices(run.db, {position.device})[position.device]
+    fold = _open_fold(run, position, known)
+    events = projection.read_from(run.db, stream, position.projected_through)
+    _advance(run, fold, position, takewhile(lambda one: one.sequence <= through, events), _Batch())
+    return fold if fold.stream.sequence >= through else None
 
 
 def _open_fold(run: Run, position: StreamPosition, known: KnownDevice) -> StreamFold:

@@ -5,7 +5,7 @@ Rows are plain mappings here (SQLAlchemy Core): object by object was measured 16
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cache
 from itertools import islice
 from typing import Any
@@ -15,8 +15,10 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session
 
 from central_server.domain.streams import StreamEvent
+from central_server.storage import stream_cuts
 from central_server.storage.streams import Stream
 from central_server.storage.tables import (
+    EVER,
     NEVER,
     DeskDayRow,
     EventRow,
@@ -73,12 +75,12 @@ _OWNED = (
 )
 
 # Statements of every run are made once: building one takes two to four times as long as asking.
-_LOCKED = (
+_POSITIONS = (
     select(*(_STREAM.c[name] for name in _POSITION))
     .where(tuple_(*_KEY).in_(bindparam("streams", expanding=True)))
-    .with_for_update()
     .order_by(*_KEY)
 )
+_LOCKED = _POSITIONS.with_for_update()
 _SAVED = (
     update(_STREAM)
     .where(_STREAM.c.device == bindparam("_device"), _STREAM.c.epoch == bindparam("_epoch"))
@@ -95,7 +97,6 @@ _NEW = (
     )
     .order_by(_EVENT.c.sequence)
 )
-_EVER = datetime(1, 1, 1, tzinfo=UTC)
 _THROUGH = select(_STREAM.c.projected_through).where(
     _STREAM.c.device == bindparam("of_device"), _STREAM.c.epoch == bindparam("of_epoch")
 )
@@ -105,6 +106,12 @@ def lock_streams(db: Session, streams: Iterable[Stream]) -> list[StreamPosition]
     """Those streams' positions in order, locked until the transaction ends."""
     values = {"streams": sorted(set(streams))}
     return [StreamPosition(*row) for row in db.connection().execute(_LOCKED, values)]
+
+
+def find_position(db: Session, stream: Stream) -> StreamPosition:
+    """That stream's position as it is, unlocked."""
+    row = db.connection().execute(_POSITIONS, {"streams": [stream]}).one()
+    return StreamPosition(*row)
 
 
 def list_streams(db: Session) -> list[Stream]:
@@ -186,9 +193,9 @@ def mark_refold(db: Session, from_time: datetime) -> None:
 
 
 def forget_projection(db: Session) -> None:
-    """Drops all that is derived: sessions, flags, feedback, days, rule sets, each stream's fold."""
-    for table in DERIVED:
-        db.connection().execute(delete(table))
+    """Drops all that can be derived: sessions, flags, feedback, days, rule sets, streams' folds."""
+    stream_cuts.forget_derivable(db)
+    db.connection().execute(delete(RULE_SET))
     fresh: dict[str, Any] = {
         "projected_through": 0,
         "projected_at": None,
@@ -199,6 +206,9 @@ def forget_projection(db: Session) -> None:
         "unprojected_since": None,
     }
     db.connection().execute(update(_STREAM).values(fresh))
+    for cut in stream_cuts.list_all(db):
+        _change(db, *cut.stream, projected_through=cut.through, projected_at=cut.at)
+        _change(db, *cut.stream, state={"fold": cut.fold})
 
 
 def read_new(
@@ -214,7 +224,7 @@ def read_new(
             "of_epoch": position.epoch,
             "after": position.projected_through,
             "through": position.received_through,
-            "since": position.unprojected_since or _EVER,
+            "since": position.unprojected_since or EVER,
         }
         rows = db.connection().execute(_NEW, values)
         events = [StreamEvent._make(row) for row in rows]
@@ -231,7 +241,7 @@ def read_from(
     statement = (
         select(*_EVENT_COLUMNS)
         .where(_EVENT.c.device == stream[0], _EVENT.c.epoch == stream[1])
-        .where(_EVENT.c.sequence > after, _EVENT.c.received_at >= (since or _EVER))
+        .where(_EVENT.c.sequence > after, _EVENT.c.received_at >= (since or EVER))
         .order_by(_EVENT.c.sequence)
         .execution_options(yield_per=_ROWS_AT_ONCE)
     )

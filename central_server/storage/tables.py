@@ -62,7 +62,8 @@ def _json(default: Any = dict) -> Any:
 # --- the two logs -----------------------------------------------------------------------------
 
 
-NEVER = datetime(9999, 12, 31, tzinfo=UTC)  # no month is later; every time zone can still show it
+# Before and after every time that is stored; each time zone can still show the latter.
+EVER, NEVER = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC)
 
 
 class EventRow(SQLModel, table=True):

@@ -18,13 +18,14 @@ from tests.processes.program import Program
 
 
 class PostgreSQL(Program):
-    """Takes every local connection without a password; durability is off, tests kill nothing here.
+    """Takes every local connection without a password. A commit is durable if `durable`: tests pull
+    no plug.
 
     PostgreSQL refuses to run as root: there it runs as `postgres`, the user that Debian's package
     makes, in a folder outside the test's own, which that user may not enter.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, durable: bool = False) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="onestop-postgresql-"))
         self.port = free_port()
         self.user = "postgres" if os.geteuid() == 0 else getpass.getuser()
@@ -40,7 +41,8 @@ class PostgreSQL(Program):
                 self.user,
                 _binary("postgres"),
                 *("-D", self.folder / "data", "-p", self.port, "-k", self.folder),
-                *("-c", "fsync=off", "-c", "listen_addresses=127.0.0.1"),
+                *("-c", f"fsync={'on' if durable else 'off'}"),
+                *("-c", "listen_addresses=127.0.0.1"),
             ),
             self.folder / "log",
             cwd=self.folder,
