@@ -117,7 +117,7 @@ class QuarantineRow(SQLModel, table=True):
     __tablename__ = "quarantine"
 
     quarantine_id: int | None = Field(default=None, primary_key=True)
-    received_at: datetime = Field(sa_type=UtcDateTime, index=True)
+    received_at: datetime = Field(sa_type=UtcDateTime)
     topic: str = Field(max_length=300)
     device: str | None = Field(default=None, max_length=64, index=True)
     epoch: int | None = Field(default=None, sa_type=BigInteger)
@@ -233,7 +233,7 @@ class FeedbackRow(SQLModel, table=True):
     contact: str | None = None
     survey: dict[str, int] = _json()
     match: str = Field(max_length=16)  # pending | matched | ambiguous | unmatched
-    session_id: str | None = Field(default=None, max_length=36, index=True)  # complaints only
+    session_id: str | None = Field(default=None, max_length=36)  # complaints only
     weight: float = 1.0
     is_complaint: bool = False
     receipt_hash: str | None = Field(default=None, max_length=128, index=True)
@@ -250,6 +250,7 @@ class FlagRow(SQLModel, table=True):
         Index("ix_flag_unit_state", "unit_id", "state"),
         Index("ix_flag_desk_begin", "desk", "begin"),
         Index("ix_flag_rule_begin", "rule", "begin"),
+        Index("ix_flag_stream", "device", "epoch"),
     )
 
     flag_id: str = Field(primary_key=True, max_length=36)

@@ -42,6 +42,10 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("stream") as batch_op:
         batch_op.alter_column("dropped_through", server_default=None)
+    # Two that nothing asks by, and one for a stream that is folded anew.
+    op.drop_index("ix_quarantine_received_at", "quarantine")
+    op.drop_index("ix_feedback_session_id", "feedback")
+    op.create_index("ix_flag_stream", "flag", ["device", "epoch"])
     op.execute(_NEWEST_ID)
     if op.get_bind().dialect.name == "postgresql":
         _part()
@@ -50,6 +54,9 @@ def upgrade() -> None:
 def downgrade() -> None:
     if op.get_bind().dialect.name == "postgresql":
         _join()
+    op.drop_index("ix_flag_stream", "flag")
+    op.create_index("ix_feedback_session_id", "feedback", ["session_id"])
+    op.create_index("ix_quarantine_received_at", "quarantine", ["received_at"])
     for name in ("dropped_through", "unprojected_since", "newest_id"):
         with op.batch_alter_table("stream") as batch_op:
             batch_op.drop_column(name)
