@@ -11,7 +11,6 @@ import gc
 import shutil
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
 from datetime import datetime, timedelta
 from itertools import cycle, islice
 from pathlib import Path
@@ -43,7 +42,8 @@ MOST = 10**7
 BATCH = 1000
 BATCHES = 20  # measured at each level
 DEVICES = 20  # that are measured at each level, each level's own
-FILLED_DEVICES = 1000
+SHAPES = 5000  # real events whose bodies the filled rows have
+FILLED_DEVICES, IN_A_ROW = 1000, 1000  # each device's turn is so long, as when a line was down
 MONTHS = 24
 COPIED_AT_ONCE = 20_000
 MOST_GROWTH = 1.3
@@ -69,43 +69,44 @@ def measure_most(folder: Path) -> list[Figure]:
 
 
 def _measure(folder: Path, levels: Sequence[int]) -> list[Figure]:
-    figures: list[Figure] = []
-    keys = folder / "keys"
-    load = make_load(DEVICES * len(levels), BATCH * BATCHES * len(levels), _sealing_key(keys))
-    # Devices take turns: each level has all events of its own devices.
-    by_level = [
-        [Incoming(*one) for number, one in enumerate(load) if _level_of(number, levels) == level]
-        for level in range(len(levels))
-    ]
     tune_collector()
-    with ExitStack() as stack:
-        postgresql = stack.enter_context(PostgreSQL(durable=True))
-        progress = stack.enter_context(Progress())
-        for name, url in (("SQLite", None), ("PostgreSQL", postgresql.new_database())):
-            devices = DEVICES * len(levels)
-            context = make_context(folder / name, keys, 1883, devices, database_url=url)
-            templates = [file_message(one, read_clock()) for one in by_level[0][:5000]]
-            shapes = [one for one in templates if isinstance(one, StoredEvent)]
-            costs: list[_Cost] = []
-            filled = 0
-            for level, messages in zip(levels, by_level, strict=True):
-                task = progress.add_task(f"{name}: {level:,} events", total=level - filled)
-                for count in _fill(context, shapes, filled, level):
-                    progress.advance(task, count)
-                filled = level
-                costs.append(_cost_of(context, messages))
-            context.database.close()
-            shutil.rmtree(folder / name)
-            figures += _figures(name, levels, costs)
-    return figures
+    with PostgreSQL(durable=True) as postgresql:
+        url = postgresql.new_database()
+        return [
+            *measure_one(folder, "SQLite", None, levels),
+            *measure_one(folder, "PostgreSQL", url, levels),
+        ]
 
 
-def _level_of(number: int, levels: Sequence[int]) -> int:
-    return number % (DEVICES * len(levels)) // DEVICES
-
-
-def _sealing_key(keys: Path) -> bytes:
-    return load_keys(keys).sealing_public
+def measure_one(
+    folder: Path, name: str, url: str | None, levels: Sequence[int]
+) -> Iterator[Figure]:
+    """One database, which is filled from level to level; what lies on the disk goes at the end."""
+    keys, groups = folder / "keys", len(levels) + 1  # the first warms up what is measured
+    devices = DEVICES * groups
+    load = make_load(devices, BATCH * BATCHES * groups, load_keys(keys).sealing_public)
+    # Devices take turns: each group has all events of its own devices.
+    by_group = [
+        [Incoming(*one) for number, one in enumerate(load) if number % devices // DEVICES == group]
+        for group in range(groups)
+    ]
+    context = make_context(folder / name, keys, 1883, devices, database_url=url)
+    filed = [file_message(one, read_clock()) for one in by_group[0][:SHAPES]]
+    shapes = [one for one in filed if isinstance(one, StoredEvent)]
+    costs: list[_Cost] = []
+    begin = 0
+    with Progress() as progress:
+        for level, messages in zip(levels, by_group[1:], strict=True):
+            task = progress.add_task(f"{name}: {level:,} events", total=level - begin)
+            for count in _fill(context, shapes, begin, level):
+                progress.advance(task, count)
+            if begin == 0:
+                _cost_of(context, by_group[0])
+            begin = level
+            costs.append(_cost_of(context, messages))
+    context.database.close()
+    shutil.rmtree(folder / name)
+    yield from _figures(name, levels, costs)
 
 
 def _figures(name: str, levels: Sequence[int], costs: Sequence[_Cost]) -> list[Figure]:
@@ -174,14 +175,16 @@ def _fill(
         yield len(some)
     with context.database.transaction() as db:
         _note_streams(db, end)
+        if not context.database.is_sqlite:
+            db.connection().exec_driver_sql("ANALYZE")  # as PostgreSQL does by itself in time
 
 
 def _row(number: int, shape: StoredEvent, received_at: datetime) -> StoredEvent:
-    turn, device = divmod(number, FILLED_DEVICES)
+    turn, device = divmod(number // IN_A_ROW, FILLED_DEVICES)
     return shape._replace(
         device=f"filled-box-{device}",
         epoch=1,
-        sequence=turn + 1,
+        sequence=turn * IN_A_ROW + number % IN_A_ROW + 1,
         event_id=str(UUID(bytes=uuid6.uuid7().bytes)),
         desk=f"filled-desk-{device}",
         time=received_at + timedelta(seconds=number % 2_000_000),
@@ -191,9 +194,11 @@ def _row(number: int, shape: StoredEvent, received_at: datetime) -> StoredEvent:
 
 
 def _add(db: Session, rows: list[StoredEvent]) -> None:
+    """A filled row need not survive a power cut."""
     if db.get_bind().dialect.name == "sqlite":
         events.insert_new(db, rows, {})
     else:
+        db.connection().exec_driver_sql("SET LOCAL synchronous_commit = off")
         event_copies.copy_in(db.connection(), sorted(rows))
 
 
@@ -205,8 +210,9 @@ def _note_streams(db: Session, end: int) -> None:
 
 
 def _streams(end: int) -> Iterator[dict[str, object]]:
-    for device in range(min(FILLED_DEVICES, end)):
-        through = (end - device + FILLED_DEVICES - 1) // FILLED_DEVICES
+    rounds, rest = divmod(end // IN_A_ROW, FILLED_DEVICES)
+    for device in range(FILLED_DEVICES if rounds else rest):
+        through = (rounds + (device < rest)) * IN_A_ROW
         row = StreamRow(
             device=f"filled-box-{device}",
             epoch=1,

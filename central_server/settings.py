@@ -231,17 +231,6 @@ class RetentionPeriod(Section):
         return f"{self.since}: {self.ratings_days}, {self.complaints_days} days"
 
 
-class LogSettings(Section):
-    """How long the log of devices' events is kept."""
-
-    keep_months: int | None = Field(
-        default=None,
-        ge=1,
-        description="Whole months before this one; what is older is dropped behind a signed "
-        "checkpoint, once words in it are erased by `retention`. Empty: nothing is ever dropped.",
-    )
-
-
 class AnchorSettings(Section):
     """The daily signed head of the server's log, whose copies leave the machine."""
 
@@ -329,7 +318,11 @@ class ServerSettings(BaseSettings):
         min_length=1,
         description="How long sealed contents are kept, by the day on which they were given.",
     )
-    log: LogSettings = Field(default_factory=LogSettings, description="The event log.")
+    events_months: int | None = Field(
+        default=None,
+        ge=1,
+        description="Whole months of events kept before this one, see CUSTODY.md; empty: all.",
+    )
     anchors: AnchorSettings = Field(default_factory=AnchorSettings, description="Proof.")
     evidence: EvidenceSettings = Field(default_factory=EvidenceSettings, description="Pictures.")
 

@@ -32,7 +32,7 @@ class _WaitsError(Exception):
 
 def run_due(context: ServerContext) -> EventsDropped | None:
     """Drops what is due; the checkpoint, or `None` if nothing went. May be repeated."""
-    keep = context.settings.log.keep_months
+    keep = context.settings.events_months
     if keep is None:
         return None
     now = context.now()

@@ -60,7 +60,7 @@ class World:
             folder,
             self.clock,
             rules_file=RULES_FILE,
-            log={"keep_months": keep_months},
+            events_months=keep_months,
             retention=SOON,
         )
         key = pair(self.context, "device-a", "desk-1")
