@@ -117,8 +117,17 @@ class World:
 
 
 @pytest.fixture
-def world(any_database: Database, tmp_path: Path) -> World:
-    world = World(any_database, tmp_path, keep_months=2)
+def world(database: Database, tmp_path: Path) -> World:
+    return lived_in(database, tmp_path)
+
+
+@pytest.fixture
+def any_world(any_database: Database, tmp_path: Path) -> World:
+    return lived_in(any_database, tmp_path)
+
+
+def lived_in(database: Database, folder: Path) -> World:
+    world = World(database, folder, keep_months=2)
     world.live()
     world.dismiss_all()
     return world
@@ -133,36 +142,36 @@ def test_nothing_is_ever_dropped_unless_it_is_said(database: Database, tmp_path:
     assert world.places() == before
 
 
-def test_old_months_go_and_what_was_made_of_them_stays(world: World) -> None:
-    march = {(chain.device, 1) for chain in (world.chain, world.left)}
-    before, places = world.rows(), world.places()
-    retention.run_due(world.context)
-    gone = places - world.places()
-    assert len(gone) == len(world.march)
+def test_old_months_go_and_what_was_made_of_them_stays(any_world: World) -> None:
+    march = {(chain.device, 1) for chain in (any_world.chain, any_world.left)}
+    before, places = any_world.rows(), any_world.places()
+    retention.run_due(any_world.context)
+    gone = places - any_world.places()
+    assert len(gone) == len(any_world.march)
     assert {place[:2] for place in gone} == march
-    assert len(world.places()) == len(world.may)
+    assert len(any_world.places()) == len(any_world.may)
     # Words went first, by their own retention; sessions, days and flags are the same rows.
-    after = world.rows()
+    after = any_world.rows()
     assert [after[name] for name in ("service_session", "desk_day")] == [
         before[name] for name in ("service_session", "desk_day")
     ]
-    with world.context.database.reading() as db:
+    with any_world.context.database.reading() as db:
         entries = [logged.entry for logged in server_log.read_after(db, 0)]
         [dropped] = [one for one in entries if isinstance(one, EventsDropped)]
         [cut] = [one for one in entries if isinstance(one, StreamsCut)]
         traced = db.exec(select(FeedbackRow.log_sequence)).all()
         at = server_log.last_sequence_of(db, log_retention.DROPPED)
     assert (dropped.events, dropped.streams, dropped.until) == (
-        len(world.march),
+        len(any_world.march),
         1,
         datetime(2026, 5, 1, tzinfo=UTC),
     )
     [of_a, of_b] = cut.spans
-    assert of_b == ("device-b", 1, 1, 5, world.left.head, 5)
+    assert of_b == ("device-b", 1, 1, 5, any_world.left.head, 5)
     assert of_a[:2] + of_a[2:4] == ("device-a", 1, 1, of_a[5])
     assert set(traced) == {at}
-    assert world.deviations() == []
-    assert log_retention.run_due(world.context) is None
+    assert any_world.deviations() == []
+    assert log_retention.run_due(any_world.context) is None
 
 
 def test_an_export_proves_itself_from_the_checkpoint_on(world: World) -> None:
@@ -179,11 +188,11 @@ def test_an_export_proves_itself_from_the_checkpoint_on(world: World) -> None:
     assert "missing" in found[0]
 
 
-def test_a_rebuild_goes_on_from_the_checkpoint_and_says_so(world: World) -> None:
-    retention.run_due(world.context)
-    before = world.rows()
-    kept = rebuild.rebuild(world.context)
-    assert world.rows() == before
+def test_a_rebuild_goes_on_from_the_checkpoint_and_says_so(any_world: World) -> None:
+    retention.run_due(any_world.context)
+    before = any_world.rows()
+    kept = rebuild.rebuild(any_world.context)
+    assert any_world.rows() == before
     assert kept.streams == 2
     assert kept.rows["service_session"] > 0
     assert kept.rows["feedback"] == len(before["feedback"])
@@ -217,16 +226,16 @@ def test_what_comes_later_is_derived_as_if_nothing_were_gone(
     assert world.deviations() == []
 
 
-def test_what_was_dropped_is_known(world: World) -> None:
-    retention.run_due(world.context)
-    before = world.places()
-    receipts = ingest.append(world.context, world.march)
+def test_what_was_dropped_is_known(any_world: World) -> None:
+    retention.run_due(any_world.context)
+    before = any_world.places()
+    receipts = ingest.append(any_world.context, any_world.march)
     assert {(device, one.epoch): one.through for device, one in receipts} == {
-        ("device-a", 1): world.chain.sequence,
+        ("device-a", 1): any_world.chain.sequence,
         ("device-b", 1): 5,
     }
-    assert world.places() == before
-    assert world.deviations() == []
+    assert any_world.places() == before
+    assert any_world.deviations() == []
 
 
 def test_what_came_late_goes_with_what_stood_behind_it(
@@ -252,8 +261,8 @@ def test_what_came_late_goes_with_what_stood_behind_it(
     assert world.deviations() == []
 
 
-def test_words_that_are_kept_keep_their_month(any_database: Database, tmp_path: Path) -> None:
-    world = World(any_database, tmp_path, keep_months=2)
+def test_words_that_are_kept_keep_their_month(database: Database, tmp_path: Path) -> None:
+    world = World(database, tmp_path, keep_months=2)
     world.live()  # complaints whose flags are open
     before = world.places()
     retention.run_due(world.context)
@@ -263,8 +272,8 @@ def test_words_that_are_kept_keep_their_month(any_database: Database, tmp_path: 
     assert len(world.places()) == len(world.may)
 
 
-def test_an_open_gap_keeps_its_month(any_database: Database, tmp_path: Path) -> None:
-    world = World(any_database, tmp_path, keep_months=2)
+def test_an_open_gap_keeps_its_month(database: Database, tmp_path: Path) -> None:
+    world = World(database, tmp_path, keep_months=2)
     deliver(world.context, [one for one in world.march if one is not world.march[2]])
     world.clock.at = JULY
     assert log_retention.run_due(world.context) is None

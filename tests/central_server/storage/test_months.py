@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 import pytest
 import uuid6
 from sqlalchemy import text
+from sqlalchemy.exc import DataError, OperationalError
 
 from central_server.services import ingest, tick
 from central_server.services.context import ServerContext
@@ -144,3 +145,26 @@ def test_what_only_a_second_worker_can_have_added_is_left_out(parted: ServerCont
         assert events.insert_new(db, told, newest) == 2
         more = [told[0]._replace(sequence=3), told[0]._replace(sequence=4, event_id=None)]
         assert events.insert_new(db, more, newest) == 1
+
+
+@pytest.mark.processes
+def test_what_the_copying_meets_is_told_as_by_the_engine(parted: ServerContext) -> None:
+    """Intake halves a batch at one kind, and tries the whole of it again at the other."""
+    ingest.append(parted, [EdgeChain().presence()])
+    [row] = rows(parted)
+    new = row._replace(epoch=2, event_id=None)
+    with pytest.raises(DataError):
+        add(parted, new._replace(clock="x" * 17))
+    with pytest.raises(OperationalError):
+        add(parted, new, cut_off=True)
+    with parted.database.transaction() as db:
+        assert events.insert_new(db, [new], {}) == 1
+
+
+def add(parted: ServerContext, row: StoredEvent, *, cut_off: bool = False) -> None:
+    with parted.database.transaction() as db, parted.database.reading() as other:
+        mine = db.connection().execute(text("SELECT pg_backend_pid()")).scalar_one()
+        if cut_off:
+            end = text("SELECT pg_terminate_backend(:mine)")
+            other.connection().execute(end, {"mine": mine})
+        events.insert_new(db, [row], {})
