@@ -130,7 +130,8 @@ def _figures(name: str, levels: Sequence[int], costs: Sequence[_Cost]) -> list[F
 
 
 def _limit(name: str, value: float, unit: str, most: float) -> Figure:
-    return Figure(name, value, unit, target=most, is_limit=True)
+    how = f"{MOST:,}: PARTS=growth-ten-million, half an hour and more"
+    return Figure(name, value, unit, target=most, is_limit=True, note=how)
 
 
 def _cost_of(context: ServerContext, messages: Sequence[Incoming]) -> _Cost:

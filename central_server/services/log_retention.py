@@ -33,16 +33,17 @@ class _WaitsError(Exception):
 def run_due(context: ServerContext) -> EventsDropped | None:
     """Drops what is due; the checkpoint, or `None` if nothing went. May be repeated."""
     keep = context.settings.events_months
-    if keep is None:
-        return None
-    now = context.now()
-    until = months.month_of(now, -keep)
+    return None if keep is None else drop(context, months.month_of(context.now(), -keep))
+
+
+def drop(context: ServerContext, until: datetime) -> EventsDropped | None:
+    """Drops what was received before that month's beginning, if nothing of it must wait."""
     try:
         with context.database.reading() as db:
             if _is_done(db, until):
                 return None
             cuts = list(_find_cuts(projector.open_run(db, context, announces=False), until))
-        return _drop(context, cuts, until, now) if cuts else None
+        return _drop(context, cuts, until, context.now()) if cuts else None
     except (_WaitsError, OperationalError) as error:
         reason = str(error) if isinstance(error, _WaitsError) else str(error.orig)
         _log.warning("old events wait", until=f"{until:%Y-%m}", reason=reason)

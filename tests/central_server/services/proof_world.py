@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from datetime import timedelta
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -18,16 +19,16 @@ from central_server.domain.server_log import (
     GapGivenUp,
     Viewed,
 )
-from central_server.services import anchors, log_export, tick
+from central_server.services import anchors, log_export, log_retention, tick
 from central_server.services.context import ServerContext
 from central_server.services.filing import Incoming
-from central_server.storage import server_log
+from central_server.storage import months, server_log
 from central_server.storage.unit_of_work import Database
 from event_protocol.canonical import canonical_bytes, sha256_hex
 from event_protocol.events import CameraState, EpochHead
 from event_protocol.log_records import end_export, write_line
 from event_protocol.server_heads import KeyHandover
-from tests.central_server.factories import START, register_device
+from tests.central_server.factories import START, Clock, register_device
 from tests.central_server.services.desk_days import DeskChain, deliver, make_server
 
 Json = dict[str, Any]
@@ -35,8 +36,11 @@ FORMER_KEY = Ed25519PrivateKey.from_private_bytes(b"a key that the server had be
 
 
 def make_logs(database: Database, folder: Path) -> ServerContext:
-    """Two devices, three epochs, a gap that was given up, people's work, a new key, an anchor."""
+    """Two devices, three epochs, a gap that was given up, people's work, a new key, an anchor; a
+    third device's old events were dropped.
+    """
     context = make_server(database, folder)
+    _drop_old_events(context)
     keys = {name: pair(context, name, f"desk-{name}") for name in ("device-a", "device-b")}
     first = DeskChain(context, desk="desk-device-a", key=keys["device-a"])
     first.starts(0).empty_desk().rate(2, 5)
@@ -65,6 +69,17 @@ def make_logs(database: Database, folder: Path) -> ServerContext:
     tick.tick(context, context.now())
     anchors.anchor_daily(context)
     return context
+
+
+def _drop_old_events(context: ServerContext) -> None:
+    now = context.now
+    assert isinstance(now, Clock)
+    now.at -= timedelta(days=60)
+    old = DeskChain(context, "device-c", "desk-device-c", key=pair(context, "device-c", "desk-c"))
+    deliver(context, old.starts(0).said)
+    now.at += timedelta(days=60)
+    assert log_retention.drop(context, months.month_of(now.at)) is not None
+    deliver(context, old.starts(1).said[1:])
 
 
 def pair(context: ServerContext, device: str, desk: str) -> Ed25519PrivateKey:

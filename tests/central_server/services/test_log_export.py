@@ -93,7 +93,7 @@ def test_an_export_holds_every_kind_and_is_what_was_written(
 ) -> None:
     kinds = [orjson.loads(line)["kind"] for line in lines]
     assert {*kinds} == {"export", "entry", "stream", "event", "end"}
-    assert kinds.count("stream") == 3
+    assert kinds.count("stream") == 4
     assert find(lines, context.keys.signing) == []
     assert find(lines, FORMER_KEY) == []  # it vouches for its successor
     assert find(lines, context.keys.signing, [head]) == []
