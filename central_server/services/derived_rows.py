@@ -74,6 +74,7 @@ def flag_row(flag: Flag, decided: Mapping[str, Any] | None) -> Row:
         "state": "withdrawn" if flag.withdrawn else decided_state(decision),
         **decision,
         "inspection_only": REGISTRY[flag.rule].inspection_only,
+        "log_sequence": None,
     }
 
 

@@ -66,7 +66,8 @@ def _find_cuts(run: Run, until: datetime) -> Iterator[Cut]:
         if fold is None or fold.stream.head is None:
             raise _WaitsError(f"{name} is not projected up to {through}")
         state = dump_stream(fold.stream)
-        yield Cut(*stream, through, fold.stream.head, fold.stream.latest, state)
+        flags = tuple(fold.changes.flags)
+        yield Cut(*stream, through, fold.stream.head, fold.stream.latest, state, flags)
 
 
 def _drop(

@@ -23,7 +23,6 @@ from central_server.storage import months
 from central_server.storage.feedback_sources import SUBMITTED
 from central_server.storage.streams import Stream
 from central_server.storage.tables import (
-    EVER,
     DeskDayRow,
     EventRow,
     FeedbackRow,
@@ -44,7 +43,9 @@ _PATIENCE = "SET LOCAL lock_timeout = '900ms'"
 
 
 class Cut(NamedTuple):
-    """A stream's events up to `through` go, or have gone; `fold`: it stood so behind them."""
+    """A stream's events up to `through` go, or have gone; `fold`: it stood so behind them. `flags`
+    were raised by them; known only while they go.
+    """
 
     device: str
     epoch: int
@@ -52,6 +53,7 @@ class Cut(NamedTuple):
     hash: str
     at: datetime | None
     fold: dict[str, Any]
+    flags: Sequence[str] = ()
 
     @property
     def stream(self) -> Stream:
@@ -66,7 +68,8 @@ class Span(NamedTuple):
     events: int
 
 
-_FIELDS = [_CUT.c[name] for name in Cut._fields]
+_NAMES = Cut._fields[:-1]
+_FIELDS = [_CUT.c[name] for name in _NAMES]
 
 
 def list_all(db: Session) -> list[Cut]:
@@ -129,12 +132,19 @@ def drop(db: Session, cuts: Iterable[Cut], until: datetime, log_sequence: int) -
     for cut in cuts:
         gone = _up_to(_EVENT, cut.stream, cut.through)
         told = select(_EVENT.c.event_id).where(gone, _EVENT.c.type == SUBMITTED)
-        by_them = _FEEDBACK.c.feedback_id.in_(told)
-        db.connection().execute(update(_FEEDBACK).where(by_them).values(log_sequence=log_sequence))
+        for table, is_made in (
+            (_FEEDBACK, _FEEDBACK.c.feedback_id.in_(told)),
+            (_FLAG, _FLAG.c.feedback_id.in_(told)),
+        ):
+            marking = update(table).where(is_made).values(log_sequence=log_sequence)
+            db.connection().execute(marking)
+        for name in cut.flags:
+            of_it = update(_FLAG).where(_FLAG.c.flag_id == name)
+            db.connection().execute(of_it.values(log_sequence=log_sequence))
         at = and_(_CUT.c.device == cut.device, _CUT.c.epoch == cut.epoch)
         db.connection().execute(delete(_CUT).where(at))
-        row = StreamCutRow(**cut._asdict(), log_sequence=log_sequence)
-        db.connection().execute(_CUT.insert(), [row.model_dump()])
+        row = {**dict(zip(_NAMES, cut, strict=False)), "log_sequence": log_sequence}
+        db.connection().execute(_CUT.insert(), [row])
     months.drop_before(db, until)
     for cut in cuts:  # SQLite's all; PostgreSQL's that came late, or by a wrong clock
         gone = _up_to(_EVENT, cut.stream, cut.through)
@@ -146,15 +156,12 @@ def forget_derivable(db: Session) -> None:
     for table in (_SESSION, _DAY):
         of_cut = tuple_(table.c.device, table.c.epoch).in_(select(_CUT.c.device, _CUT.c.epoch))
         db.connection().execute(delete(table).where(~of_cut))
-    db.connection().execute(delete(_FEEDBACK).where(_FEEDBACK.c.log_sequence.is_(None)))
-    by_cut = exists().where(_CUT.c.device == _FLAG.c.device, _CUT.c.epoch == _FLAG.c.epoch)
-    said = exists().where(_FEEDBACK.c.feedback_id == _FLAG.c.feedback_id)
-    db.connection().execute(delete(_FLAG).where(~by_cut, ~said))
+    for table in (_FEEDBACK, _FLAG):
+        db.connection().execute(delete(table).where(table.c.log_sequence.is_(None)))
     for cut in list_all(db):
         for table, is_behind in (
             (_SESSION, _SESSION.c.sequence > cut.through),
             (_DAY, _DAY.c.day > _last_day(cut)),
-            (_FLAG, _FLAG.c.begin > (cut.at or EVER)),
         ):
             of_stream = and_(table.c.device == cut.device, table.c.epoch == cut.epoch)
             db.connection().execute(delete(table).where(of_stream, is_behind))
@@ -168,7 +175,7 @@ def is_derivable(cut: Cut | None, row: Mapping[str, Any]) -> bool:
         return bool(row["sequence"] > cut.through)
     if "day" in row:
         return bool(row["day"] > _last_day(cut))
-    return bool(row["begin"] > (cut.at or EVER))
+    return row["log_sequence"] is None
 
 
 def count_kept(db: Session) -> dict[str, int]:

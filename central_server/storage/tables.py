@@ -271,6 +271,7 @@ class FlagRow(SQLModel, table=True):
     decided_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     decision_reason: str | None = Field(default=None, max_length=1000)
     inspection_only: bool = False  # complaints and integrity: never shown to the unit's own chain
+    log_sequence: int | None = Field(default=None, sa_type=BigInteger)  # as with feedback
 
 
 class RuleSetRow(SQLModel, table=True):

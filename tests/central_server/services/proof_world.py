@@ -75,7 +75,7 @@ def _drop_old_events(context: ServerContext) -> None:
     now = context.now
     assert isinstance(now, Clock)
     now.at -= timedelta(days=60)
-    old = DeskChain(context, "device-c", "desk-device-c", key=pair(context, "device-c", "desk-c"))
+    old = DeskChain(context, "device-o", "desk-o", key=pair(context, "device-o", "desk-o"))
     deliver(context, old.starts(0).said)
     now.at += timedelta(days=60)
     assert log_retention.drop(context, months.month_of(now.at)) is not None

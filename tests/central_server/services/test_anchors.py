@@ -78,7 +78,7 @@ def test_an_anchor_tells_of_every_epoch_that_grew(context: ServerContext) -> Non
             for logged in server_log.read_after(db, 0)
             if isinstance(logged.entry, StreamsAnchored)
         ]
-    quiet = ("device-c", 1, 2)
+    quiet = ("device-o", 1, 2)
     assert said == [
         [("device-a", 1, 8), ("device-a", 2, 6), ("device-b", 1, 2), quiet],
         [("device-a", 2, 6), ("device-b", 1, 3), ("device-b", 2, 1), quiet],

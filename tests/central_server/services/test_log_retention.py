@@ -101,7 +101,9 @@ class World:
         found = derived(self.context)
         with self.context.database.reading() as db:
             feedback = db.exec(select(FeedbackRow).order_by(FeedbackRow.feedback_id)).all()
-        found["feedback"] = [one.model_dump(exclude={"log_sequence"}) for one in feedback]
+            raised = db.exec(select(FlagRow).order_by(FlagRow.flag_id)).all()
+        for name, rows in (("feedback", feedback), ("flag", raised)):
+            found[name] = [one.model_dump(exclude={"log_sequence"}) for one in rows]
         return found
 
     def places(self) -> set[tuple[str, int, int]]:

@@ -31,7 +31,8 @@ def upgrade() -> None:
         sa.Column("log_sequence", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("device", "epoch"),
     )
-    op.add_column("feedback", sa.Column("log_sequence", sa.BigInteger(), nullable=True))
+    for name in ("feedback", "flag"):
+        op.add_column(name, sa.Column("log_sequence", sa.BigInteger(), nullable=True))
     op.add_column("stream", sa.Column("newest_id", sa.String(length=36), nullable=True))
     op.add_column(
         "stream", sa.Column("unprojected_since", sa.DateTime(timezone=True), nullable=True)
@@ -60,8 +61,9 @@ def downgrade() -> None:
     for name in ("dropped_through", "unprojected_since", "newest_id"):
         with op.batch_alter_table("stream") as batch_op:
             batch_op.drop_column(name)
-    with op.batch_alter_table("feedback") as batch_op:
-        batch_op.drop_column("log_sequence")
+    for name in ("feedback", "flag"):
+        with op.batch_alter_table(name) as batch_op:
+            batch_op.drop_column("log_sequence")
     op.drop_table("stream_cut")
 
 
