@@ -23,6 +23,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
+from central_server.domain.database_addresses import is_private
 from central_server.domain.flags import REGISTRY
 from central_server.domain.permissions import Role
 from central_server.domain.yaml_lines import WrongFileError, line_of, parse_mapping
@@ -298,7 +299,8 @@ class ServerSettings(BaseSettings):
         repr=False,
         # The second name is also DATABASE_URL, which hosting platforms set.
         validation_alias=AliasChoices("ONESTOP_DATABASE_URL", "database_url"),
-        description="SQLAlchemy address of the database; empty: SQLite in the directory.",
+        description="SQLAlchemy address of the database, beyond this machine with "
+        "`?sslmode=verify-full`; empty: SQLite in the directory.",
     )
     rules_file: Path = Field(
         default=Path("configs/flag_rules.yaml"),
@@ -339,6 +341,8 @@ class ServerSettings(BaseSettings):
             known = False
         if not known:
             raise ValueError("must be like sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME")
+        if not is_private(address):
+            raise ValueError("needs ?sslmode=verify-full, or =disable where the line is its own")
         return address
 
     @classmethod

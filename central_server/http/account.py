@@ -6,7 +6,7 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from central_server.domain.errors import InvalidError
-from central_server.http.dependencies import COOKIE, GUARDED, CurrentVisit
+from central_server.http.dependencies import GUARDED, CurrentVisit, login_token
 from central_server.http.login import set_login_cookie
 from central_server.http.second_step import make_offer
 from central_server.services import accounts, logins, second_factors
@@ -30,7 +30,7 @@ def change_password(
     new: Annotated[str, Form()] = "",
 ) -> Response:
     """A new password; ends every other session and changes this one's cookie."""
-    token = request.cookies.get(COOKIE, "")
+    token = login_token(request)
     try:
         login = logins.change_password(visit.context, visit.viewer, current, new, token)
     except InvalidError as error:
@@ -55,7 +55,7 @@ def set_second_factor(
     password: Annotated[str, Form()] = "",
 ) -> Response:
     """In the place of a former one. Asks for the password: an open page is no proof of its user."""
-    token = request.cookies.get(COOKIE, "")
+    token = login_token(request)
     try:
         if accounts.authenticate(visit.context, visit.viewer.user_id, password) is None:
             raise InvalidError("error.password_wrong")
@@ -80,7 +80,7 @@ def end_session(visit: CurrentVisit, login_id: str) -> Response:
 @router.post("/sessions/end-others")
 def end_other_sessions(request: Request, visit: CurrentVisit) -> Response:
     """Ends all of one's sessions but this one."""
-    logins.end_others(visit.context, visit.viewer, request.cookies.get(COOKIE, ""))
+    logins.end_others(visit.context, visit.viewer, login_token(request))
     return RedirectResponse("/account", 303)
 
 
@@ -94,7 +94,7 @@ def _page(
 ) -> HTMLResponse:
     with visit.context.database.reading() as db:
         second_factor = second_factors.find(db, visit.viewer.user_id)
-    token = request.cookies.get(COOKIE, "")
+    token = login_token(request)
     return visit.page(
         "account/detail.html",
         status=status,

@@ -5,11 +5,13 @@ from fastapi import APIRouter, Depends, Request, Response
 from central_server.domain.errors import InvalidError
 from central_server.domain.second_factors import Stage
 from central_server.http.api_models import CredentialsIn, WhoOut
+from central_server.http.cookies import drop_cookie
 from central_server.http.dependencies import (
     COOKIE,
     GUARDED,
     Context,
     CurrentVisit,
+    login_token,
     require_same_origin,
 )
 from central_server.http.error_pages import PROBLEMS
@@ -36,7 +38,7 @@ def log_in(
 ) -> WhoOut:
     """Logs in and sets the session's cookie; 422 if name, password and code do not fit."""
     login = logins.log_in(
-        context, credentials.user, credentials.password, request.cookies.get(COOKIE)
+        context, credentials.user, credentials.password, login_token(request) or None
     )
     if login.stage is Stage.CODE:
         login = logins.give_code(context, login.token, credentials.code)
@@ -54,5 +56,5 @@ def log_in(
 @router.delete("", operation_id="logOut", status_code=204, dependencies=GUARDED)
 def log_out(request: Request, response: Response, context: Context) -> None:
     """Ends the session."""
-    logins.log_out(context, request.cookies.get(COOKIE, ""))
-    response.delete_cookie(COOKIE)
+    logins.log_out(context, login_token(request))
+    drop_cookie(request, response, COOKIE)

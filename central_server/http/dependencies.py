@@ -28,12 +28,12 @@ from central_server.domain.permissions import (
     scope_of,
 )
 from central_server.domain.second_factors import Stage
+from central_server.http.cookies import read_cookie
 from central_server.http.language import Language, addresses_of
 from central_server.http.navigation import nav_of, place_of
 from central_server.services import logins
 from central_server.services.context import ServerContext
 from central_server.storage import unit_lists
-from event_protocol.enrolment import is_loopback
 from web.pages import render, translate
 
 COOKIE = "onestop_session"
@@ -101,13 +101,19 @@ class Visit:
         return [(code, translate(self.language, f"{prefix}{code}{suffix}")) for code in codes]
 
 
+def login_token(request: Request) -> str:
+    """The session's token that the browser sent; empty if none."""
+    return read_cookie(request, COOKIE) or ""
+
+
 def open_visit(request: Request, context: Context, language: Language) -> Visit:
     """The visit of whoever the cookie belongs to; `NotLoggedInError` if it opens nothing."""
-    token = request.cookies.get(COOKIE)
+    token = read_cookie(request, COOKIE)
     is_use = LISTENING_HEADER not in request.headers
     login = None if token is None else logins.find_login(context, token, is_use=is_use)
     if login is None or login.stage is not Stage.COMPLETE:
         raise NotLoggedInError(is_half_way=login is not None)
+    request.state.user = login.viewer.user_id  # for the log, should this be refused
     with context.database.reading() as db:
         parents = unit_lists.parents(db)
     return Visit(
@@ -149,11 +155,6 @@ async def require_token(request: Request, csrf_token: str) -> None:
         sent = field if isinstance(field, str) else None
     if sent is None or not compare_digest(sent.encode(), csrf_token.encode()):
         raise ForgedRequestError()
-
-
-def is_secure(request: Request) -> bool:
-    """Cookies need TLS, but for a browser on the same machine (demo, pilot)."""
-    return request.url.scheme == "https" or not is_loopback(request.url.hostname or "")
 
 
 # What every router of logged-in people carries.

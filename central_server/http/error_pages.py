@@ -103,7 +103,20 @@ async def _on_domain_error(request: Request, error: Exception) -> Response:
         raise error
     if isinstance(error, NotLoggedInError) and not wants_json(request):
         return _to_login(request, SECOND_STEP if error.is_half_way else "/login")
+    if isinstance(error, ForgedRequestError | NotFoundError | NotAllowedError):
+        _log_refusal(request, error)
     return answer_error(request, error)
+
+
+def _log_refusal(request: Request, error: DomainError) -> None:
+    """Whoever is logged in and reaches for what is not theirs, or is made to, is on record.
+
+    The route and not the address: what was typed into an address may be anything.
+    """
+    user = getattr(request.state, "user", None)
+    if user is not None:
+        route = getattr(request.scope.get("route"), "path", "")
+        _log.info("refused", user=user, method=request.method, route=route, code=error.code)
 
 
 async def _on_validation_error(request: Request, error: Exception) -> Response:

@@ -9,15 +9,16 @@ from fastapi import Depends, Request
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from central_server.http.cookies import is_secure, name_of, read_cookie
 from web.pages import LANGUAGES, choose_language
 
 LANGUAGE_COOKIE = "onestop_language"
-_YEAR_S = 365 * 24 * 3600
+_FOR_A_YEAR = f"Path=/; Max-Age={365 * 24 * 3600}; SameSite=Lax; HttpOnly"
 
 
 def page_language(request: Request) -> str:
     """Asked for by link, else remembered from one, else Vietnamese."""
-    asked = request.query_params.get("lang") or request.cookies.get(LANGUAGE_COOKIE)
+    asked = request.query_params.get("lang") or read_cookie(request, LANGUAGE_COOKIE)
     return choose_language(asked)
 
 
@@ -54,15 +55,17 @@ class RememberLanguage:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Adds the cookie to the answer; only a language that we speak is ever written."""
-        asked = Request(scope).query_params.get("lang") if scope["type"] == "http" else None
-        if asked not in LANGUAGES:
+        request = Request(scope) if scope["type"] == "http" else None
+        asked = None if request is None else request.query_params.get("lang")
+        if request is None or asked not in LANGUAGES:
             await self._app(scope, receive, send)
             return
 
         async def send_with_cookie(message: Message) -> None:
             if message["type"] == "http.response.start":
-                cookie = f"{LANGUAGE_COOKIE}={asked}; Path=/; Max-Age={_YEAR_S}; SameSite=Lax"
-                MutableHeaders(scope=message).append("Set-Cookie", cookie)
+                cookie = f"{name_of(request, LANGUAGE_COOKIE)}={asked}; {_FOR_A_YEAR}"
+                secure = "; Secure" if is_secure(request) else ""
+                MutableHeaders(scope=message).append("Set-Cookie", cookie + secure)
             await send(message)
 
         await self._app(scope, receive, send_with_cookie)

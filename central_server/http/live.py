@@ -10,7 +10,7 @@ from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
 from central_server.domain.permissions import Permission
-from central_server.http.dependencies import COOKIE, CurrentVisit, Visit
+from central_server.http.dependencies import CurrentVisit, Visit, login_token
 from central_server.http.filters import FlagQuery, Flags
 from central_server.services import feed_places, logins
 from central_server.storage import flag_lists, unit_lists
@@ -40,7 +40,7 @@ async def stream(
 ) -> StreamingResponse:
     """Rows of the list as they change; `gone` names one that the filters no longer hold."""
     flags.scope(visit)  # who may see no flag finds no stream
-    token = request.cookies.get(COOKIE, "")
+    token = login_token(request)
     place = last_event_id or after
     number = feed_places.read_place(place, visit.context.keys.pepper) if place else 0
     messages = _follow(visit, flags, token, number)

@@ -9,12 +9,13 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from central_server.domain.errors import InvalidError
 from central_server.domain.second_factors import Stage
+from central_server.http.cookies import drop_cookie, is_secure, put_cookie
 from central_server.http.dependencies import (
     COOKIE,
     GUARDED,
     Context,
     CurrentVisit,
-    is_secure,
+    login_token,
     require_same_origin,
 )
 from central_server.http.language import Language, address_in
@@ -51,7 +52,7 @@ def log_in(
 ) -> Response:
     """Opens a session and leads on; a wrong password shows the form again."""
     try:
-        login = logins.log_in(context, user, password, request.cookies.get(COOKIE))
+        login = logins.log_in(context, user, password, login_token(request) or None)
     except InvalidError as error:
         return login_form(request, context, language, next, user=user, error=error.code, status=422)
     return lead_on(request, login, next)
@@ -60,9 +61,9 @@ def log_in(
 @router.post("/logout", dependencies=GUARDED)
 def log_out(request: Request, context: Context) -> Response:
     """Ends the session on the server and in the browser."""
-    logins.log_out(context, request.cookies.get(COOKIE, ""))
+    logins.log_out(context, login_token(request))
     response = RedirectResponse("/login", 303)
-    response.delete_cookie(COOKIE)
+    drop_cookie(request, response, COOKIE)
     response.headers["Clear-Site-Data"] = '"cache", "storage"'  # nothing is left for who comes next
     return response
 
@@ -79,7 +80,7 @@ def lead_on(request: Request, login: NewLogin, next: str) -> Response:
 
 def set_login_cookie(request: Request, response: Response, token: str) -> None:
     """For this browser session, out of reach of scripts."""
-    response.set_cookie(COOKIE, token, httponly=True, samesite="lax", secure=is_secure(request))
+    put_cookie(request, response, COOKIE, token)
 
 
 def login_form(

@@ -2,11 +2,12 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Cookie, Query, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import RedirectResponse, Response
 
 from central_server.domain.errors import InvalidError
-from central_server.http.dependencies import COOKIE, Context, is_secure
+from central_server.http.cookies import drop_cookie, put_cookie, read_cookie
+from central_server.http.dependencies import Context, login_token
 from central_server.http.language import Language
 from central_server.http.login import lead_on, login_form, own_path
 from central_server.services import oidc
@@ -27,15 +28,7 @@ def go_to_provider(
     except InvalidError as error:
         return login_form(request, context, language, next, error=error.code, status=503)
     response = RedirectResponse(address, 303)
-    response.set_cookie(
-        _COOKIE,
-        attempt,
-        max_age=int(oidc.ATTEMPT_LIFE.total_seconds()),
-        path=router.prefix,
-        httponly=True,
-        samesite="lax",
-        secure=is_secure(request),
-    )
+    put_cookie(request, response, _COOKIE, attempt, life=oidc.ATTEMPT_LIFE, path=router.prefix)
     return response
 
 
@@ -47,14 +40,14 @@ def come_back(
     state: Annotated[str, Query(max_length=_LONGEST)] = "",
     code: Annotated[str, Query(max_length=_LONGEST)] = "",
     iss: Annotated[str | None, Query(max_length=_LONGEST)] = None,
-    attempt: Annotated[str, Cookie(alias=_COOKIE)] = "",
 ) -> Response:
     """Opens a session for whom the provider named, or shows the log-in page with the reason."""
     try:
-        former = request.cookies.get(COOKIE)
+        attempt = read_cookie(request, _COOKIE, router.prefix) or ""
+        former = login_token(request) or None
         login, next = oidc.finish(context, attempt, Answer(state, code, iss), former)
         response = lead_on(request, login, next)
     except InvalidError as error:
         response = login_form(request, context, language, "/", error=error.code, status=422)
-    response.delete_cookie(_COOKIE, path=router.prefix)
+    drop_cookie(request, response, _COOKIE, router.prefix)
     return response

@@ -9,8 +9,8 @@ from fastapi.responses import HTMLResponse, Response
 from central_server.domain.errors import InvalidError
 from central_server.domain.second_factors import Stage
 from central_server.http.dependencies import (
-    COOKIE,
     Context,
+    login_token,
     require_same_origin,
     require_token,
 )
@@ -28,7 +28,7 @@ router = APIRouter(prefix=SECOND_STEP, include_in_schema=False)
 
 def _open_step(request: Request, context: Context) -> Login:
     """The log-in that waits for its second step; `NotLoggedInError` leads back to the first."""
-    token = request.cookies.get(COOKIE, "")
+    token = login_token(request)
     return logins.require_stage(context, token, Stage.CODE, Stage.ENROLMENT)
 
 
@@ -56,7 +56,7 @@ def go_on(
     next: Annotated[str, Form()] = "/",
 ) -> Response:
     """Completes the log-in with a new cookie, or shows the form again."""
-    token = request.cookies.get(COOKIE, "")
+    token = login_token(request)
     try:
         if step.stage is Stage.CODE:
             return lead_on(request, logins.give_code(context, token, code), next)

@@ -113,7 +113,8 @@ def authenticate(context: ServerContext, user_id: str, password: str) -> Viewer 
     """
     user, may_try = _take_attempt(context, user_id)
     known_hash = _nobodys_hash() if user is None else user.password_hash
-    right = _hasher().verify(password[: accounts.MAX_PASSWORD_CHARACTERS], known_hash)
+    typed = password[: accounts.MAX_PASSWORD_CHARACTERS]  # of more, no more is hashed
+    right = _hasher().verify(typed, known_hash) and typed == password
     if user is None or not right or not may_try or user.disabled_at is not None:
         return None
     return viewer_of(user)

@@ -47,14 +47,46 @@ def test_another_database_is_refused_without_its_password(
 
 
 def test_the_old_name_of_postgresql_is_understood(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DATABASE_URL", "postgres://somewhere/onestop")
-    assert load_settings(None).database_address == "postgresql://somewhere/onestop"
+    monkeypatch.setenv("DATABASE_URL", "postgres://somewhere/onestop?sslmode=verify-full")
+    assert (
+        load_settings(None).database_address == "postgresql://somewhere/onestop?sslmode=verify-full"
+    )
 
 
 @pytest.mark.parametrize("variable", ["ONESTOP_DATABASE_URL", "DATABASE_URL"])
 def test_the_database_by_address(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(variable, "postgresql://somewhere/onestop")
-    assert load_settings(None).database_address == "postgresql://somewhere/onestop"
+    monkeypatch.setenv(variable, "postgresql://somewhere/onestop?sslmode=verify-full")
+    assert (
+        load_settings(None).database_address == "postgresql://somewhere/onestop?sslmode=verify-full"
+    )
+
+
+@pytest.mark.parametrize(
+    ("address", "is_taken"),
+    [
+        ("postgresql://db.example/onestop", False),
+        (
+            "postgresql://db.example/onestop?sslmode=require",
+            False,
+        ),  # whose certificate, it asks not
+        ("postgresql://db.example/onestop?sslmode=prefer", False),
+        ("postgresql:///onestop?host=db.example", False),
+        ("postgresql://127.0.0.1@db.example/onestop", False),
+        ("postgresql://db.example/onestop?sslmode=verify-full", True),
+        ("postgresql://postgres/onestop?sslmode=disable", True),
+        ("postgresql://127.0.0.1:5433/onestop", True),
+        ("postgresql:///onestop?host=/run/postgresql", True),
+    ],
+)
+def test_a_database_elsewhere_is_reached_by_tls_or_expressly_not(
+    address: str, is_taken: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", address)
+    if is_taken:
+        assert load_settings(None).database_address == address
+        return
+    with pytest.raises(WrongFileError, match="=verify-full"):
+        load_settings(None)
 
 
 def test_the_database_by_file(tmp_path: Path) -> None:

@@ -4,12 +4,16 @@ Real server, real Mosquitto by configs/mosquitto/, real agent; nobody copies a f
 """
 
 import base64
+import contextlib
 import json
 import os
 import re
+import socket
+import ssl
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -184,6 +188,45 @@ def test_no_secret_is_shown_anywhere(world: World) -> None:
     for name, secret in secrets_of(world).items():
         in_database = {"database"} if name == "desk's key" else set()  # it signs the desk's codes
         assert {place for place, text in places.items() if secret in text} <= in_database, name
+
+
+def tls_of(world: World, newest: ssl.TLSVersion) -> ssl.SSLContext:
+    """A client that speaks nothing newer, and everything older that its library still can."""
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    tls.check_hostname, tls.verify_mode = False, ssl.CERT_NONE  # versions are asked about, no more
+    tls.set_ciphers("ALL:@SECLEVEL=0")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # that they are old is the point
+        tls.minimum_version, tls.maximum_version = ssl.TLSVersion.TLSv1, newest
+    tls.load_cert_chain(world.agent.directory / "tls.pem")
+    return tls
+
+
+@pytest.mark.parametrize("place", ["pages", "broker"])
+def test_nobody_speaks_old_tls_or_weak_ciphers(world: World, place: str) -> None:
+    port = int(world.url.rpartition(":")[2]) if place == "pages" else world.broker.port
+    newest = ssl.TLSVersion.TLSv1_3
+    for version in (ssl.TLSVersion.TLSv1_2, newest):
+        with (
+            socket.create_connection(("127.0.0.1", port), 10) as line,
+            tls_of(world, version).wrap_socket(line) as spoken,
+        ):
+            name, said, bits = spoken.cipher() or ("", "", 0)
+        assert said == version.name.replace("_", ".")
+        assert "GCM" in name or "CHACHA20" in name
+        assert version is newest or name.startswith("ECDHE")
+        assert bits >= 128
+    with (
+        socket.create_connection(("127.0.0.1", port), 10) as line,
+        pytest.raises(ssl.SSLError, match=r"(?i)alert.protocol.version|EOF occurred"),
+    ):
+        tls_of(world, ssl.TLSVersion.TLSv1_1).wrap_socket(line)
+    with (
+        socket.create_connection(("127.0.0.1", port), 10) as line,
+        contextlib.suppress(ConnectionResetError),  # an answer, too
+    ):
+        line.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert b"HTTP" not in line.recv(1000), "nothing is said in the clear"
 
 
 def test_a_revoked_box_is_out_within_a_minute(world: World) -> None:

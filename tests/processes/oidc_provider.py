@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlencode, urlsplit
 
 from joserfc import jwt
-from joserfc.jwk import RSAKey
+from joserfc.jwk import OctKey, RSAKey
 from joserfc.util import urlsafe_b64encode
 
 from tests.processes.local_http import LocalServer, Quiet
@@ -32,7 +32,7 @@ class Provider:
     claims: dict[str, Any] = field(default_factory=dict)
     issuer: str = ""
     key: RSAKey = field(default_factory=lambda: RSAKey.generate_key(2048, {"kid": "1"}))
-    signing_key: RSAKey | None = None  # another one than it shows
+    signing_key: RSAKey | OctKey | None = None  # another one than it shows
     algorithm: str = "RS256"
     codes: dict[str, dict[str, str]] = field(default_factory=dict)
 

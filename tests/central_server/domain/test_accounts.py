@@ -31,6 +31,14 @@ def test_what_it_can_have(user: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "password",
+    ["một câu dài", "0123456789", "mậtkhẩu🔑🔑🔑", " \t'\"<>&\0%s ", "x" * 64, "x" * 200],
+)
+def test_any_characters_make_a_password(password: str) -> None:
+    check_credentials("a", password)
+
+
+@pytest.mark.parametrize(
     ("failures", "seconds"),
     [(0, None), (4, None), (5, 30), (6, 60), (9, 480), (10, 900), (10_000, 900)],
 )

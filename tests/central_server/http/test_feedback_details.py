@@ -131,6 +131,13 @@ def test_control_characters_do_not_reach_the_database(
     assert content(context).comment == "ab[31mc\td"
 
 
+def test_words_are_decoded_once(citizen: Citizen, context: ServerContext) -> None:
+    words = "%3Cb%3E &lt;b&gt; \\u003cb\\u003e 100%25 a+b"
+    thanks = citizen.add(citizen.tap(2), {"rating": "2", "comment": words})
+    assert thanks.status_code == 200
+    assert content(context).comment == words
+
+
 @pytest.mark.parametrize("body", [b"form=%ff%fe&rating=5", b"\x00\x01", b"&&&=", b"a=1&" * 3000])
 def test_bytes_that_are_no_form_are_answered(citizen: Citizen, body: bytes) -> None:
     assert citizen.post_bytes("/r/desk-1", body).status_code == 400

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
+from structlog.testing import capture_logs
 
 from central_server.domain.permissions import Role
 from central_server.http.app import make_internal_app
@@ -94,6 +95,44 @@ def test_by_tls_a_browser_is_told_to_stay_with_it(browser: OpenBrowser) -> None:
     assert "strict-transport-security" not in client.get("/login").headers
     told = client.get(ORIGIN.replace("http:", "https:") + "/login").headers
     assert told["strict-transport-security"] == "max-age=31536000; includeSubDomains"
+
+
+def test_whoever_reaches_for_what_is_not_theirs_is_on_record(browser: OpenBrowser) -> None:
+    outside = f"/flags/{make_id('wait-commune-c')}"
+    officer, inspector = browser(Role.UNIT_OFFICER), browser(Role.INSPECTOR)
+    with capture_logs() as lines:
+        inspector.get(outside)
+        inspector.get(f"/api/v1{outside}")
+        officer.post(f"{FLAG}/take")
+        inspector.headers[CSRF_HEADER] = "forged"
+        inspector.post(f"{FLAG}/take")
+        browser().get(outside)  # nobody: led to the log-in page
+    page, take = "/flags/{flag_id}", "/flags/{flag_id}/take"
+    assert [(line["user"], line["method"], line["route"], line["code"]) for line in lines] == [
+        ("inspector-district", "GET", page, "error.not_found"),
+        ("inspector-district", "GET", page, "error.not_found"),
+        ("unit_officer-district", "POST", take, "error.not_found"),
+        ("inspector-district", "POST", take, "error.forged"),
+    ]
+
+
+def test_no_door_opens_to_methods_and_addresses_that_tell_of_the_inside(
+    context: ServerContext,
+) -> None:
+    for app in (make_internal_app(context), make_public_app(context)):
+        client = Browser(app)
+        for path in ("/login", "/receipt", "/static/theme.css"):
+            assert client.ask("TRACE", path).status_code in (404, 405), path
+        for path in ("/static/", "/static/vendor/", "/static/..%2fpages.py", "/.git/HEAD"):
+            assert client.get(path).status_code == 404, path
+        for path in ("/docs", "/redoc", "/openapi.json"):
+            assert client.get(path).status_code == 404, path
+
+
+def test_who_speaks_in_the_clear_is_not_led_to_tls_unseen(browser: OpenBrowser) -> None:
+    headers = {"host": "server.example", "accept": "application/json"}
+    for path in ("/api/v1/session", "/api/v1/flags", "/api/v1/certificates", "/healthz"):
+        assert not browser().get(path, headers=headers).has_redirect_location, path
 
 
 def test_logging_out_leaves_nothing_in_the_browser(browser: OpenBrowser) -> None:

@@ -122,6 +122,7 @@ def test_pictures_are_opened_with_a_reason_and_served_by_ranges(
         "accept-ranges": "bytes",
     }
     assert "sandbox" in whole.headers["content-security-policy"]
+    assert whole.headers["content-disposition"] == f'inline; filename="{row.request_id}.mp4"'
     part = inspector.get(content, headers={"Range": "bytes=100-199"})
     assert (part.status_code, part.content) == (206, CLIP[100:200])
     assert part.headers["content-range"] == f"bytes 100-199/{len(CLIP)}"

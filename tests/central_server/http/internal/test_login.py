@@ -1,15 +1,21 @@
 """Logging in and out, and what a change must prove."""
 
+import re
+import unicodedata
 from datetime import timedelta
 
+import httpx
 import pytest
+from sqlmodel import select
+from structlog.testing import capture_logs
 
 from central_server.domain.errors import InvalidError
 from central_server.domain.permissions import Role
 from central_server.http.dependencies import COOKIE, CSRF_HEADER, LISTENING_HEADER
+from central_server.http.language import LANGUAGE_COOKIE
 from central_server.services import accounts
 from central_server.services.context import ServerContext
-from central_server.storage.account_tables import LoginRow
+from central_server.storage.account_tables import LoginRow, UserRow
 from tests.central_server.factories import Clock
 from tests.central_server.http.internal.browser import ORIGIN
 from tests.central_server.http.internal.conftest import OpenBrowser
@@ -61,6 +67,104 @@ def test_outside_this_machine_the_cookie_needs_tls(browser: OpenBrowser, inspect
     answer = browser().post("/login", form, headers=headers)
     assert "Secure" in answer.headers["set-cookie"]
     assert "https://" in browser().get("/login", headers=headers).text
+
+
+def test_outside_this_machine_no_other_host_can_set_a_cookie(
+    browser: OpenBrowser, inspector: str
+) -> None:
+    client, https = browser(), {"host": "server.example", "origin": "https://server.example"}
+
+    def ask(method: str, path: str, cookie: str = "", **sent: object) -> httpx.Response:
+        client.cookies.clear()
+        return client.ask(method, path, headers={**https, "cookie": cookie}, **sent)
+
+    opened = ask("POST", "/login", data={"user": inspector, "password": PASSWORD})
+    spoken = ask("GET", "/login?lang=en")
+    for answer, name in ((opened, COOKIE), (spoken, LANGUAGE_COOKIE)):
+        (said,) = answer.headers.get_list("set-cookie")
+        pair, *attributes = said.split("; ")
+        assert pair.startswith(f"__Host-{name}=")
+        assert {"Path=/", "Secure", "HttpOnly"} <= set(attributes)
+        assert "Domain" not in said
+    pair = opened.headers["set-cookie"].partition(";")[0]
+    assert ask("GET", "/flags", pair).status_code == 200
+    assert ask("GET", "/flags", pair.removeprefix("__Host-")).status_code == 303
+    token = ask("GET", "/api/v1/session", pair).json()["csrf_token"]
+    ended = ask("POST", "/logout", pair, data={"csrf_token": token})
+    assert ended.headers["set-cookie"].startswith(f'__Host-{COOKIE}="";')
+    assert "Secure" in ended.headers["set-cookie"], "or the browser would keep it"
+    assert ask("GET", "/flags", pair).status_code == 303
+
+
+@pytest.mark.parametrize("host", ["[", "[::1", "", "a b", "127.0.0.1:x"])
+def test_a_host_that_is_none_is_answered(browser: OpenBrowser, host: str) -> None:
+    for path in ("/login", "/login?lang=en", "/flags", "/api/v1/session"):
+        assert browser().get(path, headers={"host": host}).status_code < 500
+
+
+def test_fields_for_passwords_hide_them_and_take_them_from_a_manager(browser: OpenBrowser) -> None:
+    fields = [
+        field
+        for client, path in (
+            (browser(), "/login"),
+            (browser(Role.OPERATOR), "/account"),
+            (browser(Role.OPERATOR), "/account/second-factor"),
+        )
+        for field in re.findall(r"<input[^>]*>", client.get(path).text)
+        if "password" in field
+    ]
+    names = {found[1] for field in fields if (found := re.search(r'name="(\w+)"', field))}
+    assert names == {"password", "current", "new"}
+    for field in fields:
+        assert 'type="password"' in field
+        assert re.search(r'autocomplete="(current|new)-password"', field)
+        assert "onpaste" not in field
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [PASSWORD.upper(), f"{PASSWORD} ", PASSWORD[:-1], unicodedata.normalize("NFD", PASSWORD)],
+)
+def test_a_password_counts_as_it_was_typed(
+    context: ServerContext, inspector: str, typed: str
+) -> None:
+    assert accounts.authenticate(context, inspector, typed) is None
+
+
+def test_nothing_of_a_long_password_is_left_out(context: ServerContext) -> None:
+    longest = "mật khẩu " * 25
+    accounts.create_user(
+        context, user_id="dai", password=longest[:200], role=Role.OPERATOR, unit_id="district"
+    )
+    assert accounts.authenticate(context, "dai", longest[:200] + "x") is None
+    assert accounts.authenticate(context, "dai", longest[:199]) is None
+    assert accounts.authenticate(context, "dai", longest[:200]) is not None
+
+
+def test_a_password_does_not_wear_out_and_is_kept_by_argon2id(
+    context: ServerContext, inspector: str
+) -> None:
+    _clock(context).advance(timedelta(days=1000).total_seconds())
+    assert accounts.authenticate(context, inspector, PASSWORD) is not None
+    with context.database.reading() as db:
+        assert db.get_one(UserRow, inspector).password_hash.startswith("$argon2id$")
+
+
+def test_no_account_comes_with_the_program(context: ServerContext) -> None:
+    with context.database.reading() as db:
+        assert db.exec(select(UserRow)).all() == []
+
+
+def test_who_comes_in_and_who_does_not_is_logged(browser: OpenBrowser, inspector: str) -> None:
+    client = browser()
+    with capture_logs() as lines:
+        client.post("/login", {"user": inspector, "password": "sai"})
+        client.post("/login", {"user": "mat-khau-go-nham", "password": PASSWORD})
+        client.post("/login", {"user": inspector, "password": PASSWORD})
+    said = [(line["event"], line.get("user"), line.get("stage")) for line in lines]
+    refused = ("log-in refused", None, None)
+    assert said == [refused, refused, ("logged in", inspector, "complete")]
+    assert "mat-khau-go-nham" not in str(lines)
 
 
 def test_wrong_unknown_and_locked_answer_the_same(

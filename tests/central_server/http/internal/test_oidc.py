@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 from fastapi import FastAPI
-from joserfc.jwk import RSAKey
+from joserfc.jwk import OctKey, RSAKey
 
 from central_server.domain.permissions import Role
 from central_server.http.app import make_internal_app
@@ -140,6 +140,31 @@ def test_a_token_for_somebody_else_or_another_time_is_refused(
 def test_a_token_of_another_key_is_refused(browser: OpenBrowser, provider: Provider) -> None:
     provider.signing_key = RSAKey.generate_key(2048, {"kid": "1"})
     assert go_and_come_back(browser()).status_code == 422
+
+
+def test_a_public_key_is_no_shared_secret(browser: OpenBrowser, provider: Provider) -> None:
+    """Confusion of algorithms: a token signed with what everybody can read."""
+    provider.signing_key = OctKey.import_key(str(provider.key.as_dict(private=False)["n"]))
+    provider.algorithm = "HS256"
+    assert go_and_come_back(browser()).status_code == 422
+
+
+def test_a_document_of_another_issuer_is_not_believed(
+    browser: OpenBrowser, provider: Provider
+) -> None:
+    provider.issuer += "/elsewhere"
+    assert browser().get("/login/oidc").status_code == 503
+
+
+def test_outside_this_machine_the_attempt_is_held_to_tls(browser: OpenBrowser) -> None:
+    sent = browser().get("/login/oidc", headers={"host": "server.example"})
+    pair, *attributes = sent.headers["set-cookie"].split("; ")
+    assert pair.startswith("__Secure-onestop_oidc=")
+    assert {"Path=/login/oidc", "Secure", "HttpOnly"} <= set(attributes)
+    back = httpx.get(sent.headers["location"]).headers["location"].removeprefix(ORIGIN)
+    for cookie, status in ((pair.removeprefix("__Secure-"), 422), (pair, 303)):
+        headers = {"host": "server.example", "cookie": cookie}
+        assert browser().get(back, headers=headers).status_code == status, cookie
 
 
 @pytest.mark.parametrize("name", ["khong-ai", "", None, 7, ["thanh-tra"], "thanh-tra\0"])

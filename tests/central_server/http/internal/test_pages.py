@@ -314,9 +314,12 @@ def test_the_other_language_keeps_the_filters(browser: OpenBrowser, path: str, l
 
 def test_every_answer_keeps_others_out(browser: OpenBrowser) -> None:
     for path in ("/login", "/nothing", "/healthz", "/api/v1/openapi.json", "/static/theme.css"):
-        headers = browser().get(path).headers
-        assert "frame-ancestors 'none'" in headers["content-security-policy"]
-        assert "unsafe" not in headers["content-security-policy"]
+        headers = browser().get(path, headers={"origin": "https://elsewhere.example"}).headers
+        policy = headers["content-security-policy"]
+        for directive in ("default-src 'none'", "base-uri 'none'", "frame-ancestors 'none'"):
+            assert directive in policy
+        assert not [word for word in ("unsafe", "http:", "https:", "*") if word in policy]
+        assert "access-control-allow-origin" not in headers
         assert headers["x-content-type-options"] == "nosniff"
         assert headers["referrer-policy"] == "same-origin"
     assert browser().get("/login").headers["cache-control"] == "no-store"

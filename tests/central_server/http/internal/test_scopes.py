@@ -7,7 +7,9 @@ from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 
 from central_server.domain.permissions import PERMISSIONS, Permission, Role
+from central_server.http.public_app import make_public_app
 from central_server.services.context import ServerContext
+from tests.central_server.http.internal.browser import Browser
 from tests.central_server.http.internal.conftest import OpenBrowser
 from tests.factories import make_id, make_received_clip
 
@@ -118,6 +120,20 @@ OPEN = {
 }
 
 
+# The citizens' application: for everybody alike, whoever else the browser has logged in as.
+PUBLIC = {
+    ("GET", "/r"),
+    ("POST", "/r"),
+    ("GET", "/r/{desk}"),
+    ("POST", "/r/{desk}"),
+    ("GET", "/u/{unit_id}"),
+    ("POST", "/u/{unit_id}"),
+    ("GET", "/receipt"),
+    ("POST", "/receipt"),
+    ("GET", "/static"),
+}
+
+
 def _address(path: str, unit: str) -> str:
     return path.format(
         flag_id=make_id(f"wait-{unit}"),
@@ -180,6 +196,34 @@ def test_nobody_gets_in_without_logging_in(browser: OpenBrowser) -> None:
         else:
             assert answer.status_code == 303, path
             assert answer.headers["location"].startswith("/login"), path
+
+
+def test_every_page_lets_one_out(browser: OpenBrowser) -> None:
+    for (method, path), entry in GUARDED.items():
+        if path == "/posters/{desk}":  # a sheet to be printed
+            continue
+        role = next(role for role in Role if entry.permissions & PERMISSIONS[role])
+        if method == "GET" and not path.startswith(("/api/", "/evidence/")):
+            page = browser(role).get(_address(path, INSIDE))
+            assert page.status_code == 200, path
+            assert 'action="/logout"' in page.text, path
+
+
+def test_citizens_pages_are_the_same_for_every_role(
+    context: ServerContext, browser: OpenBrowser
+) -> None:
+    app = make_public_app(context)
+    assert _routes(app) == PUBLIC
+    for method, path in PUBLIC:
+        for unit in (INSIDE, OUTSIDE):
+            nobody = Browser(app).ask(method, _address(path, unit))
+            for role in Role:
+                client = Browser(app)
+                client.cookies, client.headers = browser(role).cookies, browser(role).headers
+                answer = client.ask(method, _address(path, unit))
+                assert answer.status_code == nobody.status_code, (role, path)
+                assert "set-cookie" not in answer.headers
+                assert f"{role.value}-district" not in answer.text
 
 
 def test_a_filter_can_only_take_away(browser: OpenBrowser) -> None:

@@ -276,6 +276,27 @@ def test_keys_that_rotate_leave_authenticators_alone(
     assert len(context.keys.sealing) == 2, "sealed anew at each log-in: the first key is gone"
 
 
+def test_a_new_password_leaves_the_second_factor_and_a_dropped_one_is_on_record(
+    browser: OpenBrowser, context: ServerContext
+) -> None:
+    secret, _ = enrol(browser(), context)
+    new = "mật khẩu mới khác hẳn"
+    accounts.change_user(context, INSPECTOR, password=new)
+    advance(context)
+    client = browser()
+    assert password_step(client, password=new).startswith("/login/second")
+    assert not SECRET.findall(client.get("/login/second").text), "asked for, not offered anew"
+    assert type_code(client, code_of(context, secret)).status_code == 303
+    accounts.change_user(context, INSPECTOR, drop_second_factor=True, by="quan-tri")
+    client = browser()
+    password_step(client, password=new)
+    assert SECRET.findall(client.get("/login/second").text), "to be set up again"
+    with context.database.reading() as db:
+        bodies = [bytes(row.body) for row in db.exec(select(ServerLogRow))]
+    dropped = [body for body in bodies if b"user.second_factor_dropped" in body]
+    assert [b"quan-tri" in body for body in dropped] == [True]
+
+
 # --- one's own account ------------------------------------------------------------------------
 
 
