@@ -147,8 +147,9 @@ def _project(run: Run, sources: Sequence[_Source]) -> None:
     """Rows and flags of all of them, each looked up on its own and written together."""
     if not sources:
         return
-    desks = {source.place.desk for source in sources} - {None}
-    progress = feedback_matches.read_progress(run.db, [desk for desk in desks if desk])
+    desks = {source.place.desk for source in sources if source.place.desk}
+    desk_settings.lock_desks(run.db, desks)  # a projector may be about to write their sessions
+    progress = feedback_matches.read_progress(run.db, desks)
     rows: list[Row] = []
     flags: list[Flag] = []
     for source in sources:

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import Any, get_args
 
+from sqlmodel import Session
+
 from central_server.domain.custody_log import FeedbackErased
 from central_server.domain.evidence_log import EvidenceEntry
 from central_server.domain.flags import Place, flag_id, raise_flag
@@ -52,6 +54,12 @@ def project(run: Run) -> None:
         before = through
     if through != position:
         projection.save_position(run.db, *LOG_STREAM, through)
+
+
+def is_behind(db: Session) -> bool:
+    """Whether the log holds entries that are not projected."""
+    newest, _ = server_log.find_tip(db) or (0, "")
+    return newest > projection.find_through(db, *LOG_STREAM)
 
 
 def take(run: Run, logged: LoggedEntry) -> None:
@@ -105,12 +113,12 @@ def _hear_again(run: Run, logged: LoggedEntry, entry: DeviceHeardAgain) -> None:
 
 def _give_up_gap(run: Run, logged: LoggedEntry, entry: GapGivenUp) -> None:
     if projection.add_given_up(run.db, entry.device, entry.epoch, entry.first, entry.last):
-        stream_projector.project(run, [(entry.device, entry.epoch)])
+        stream_projector.project_whole(run, [(entry.device, entry.epoch)])
 
 
 def _supersede(run: Run, logged: LoggedEntry, entry: StreamSuperseded) -> None:
     if projection.mark_superseded(run.db, entry.device, entry.epoch, entry.by_epoch):
-        stream_projector.project(run, [(entry.device, entry.epoch)])
+        stream_projector.project_whole(run, [(entry.device, entry.epoch)])
 
 
 def _record_incident(run: Run, logged: LoggedEntry, entry: IncidentRecorded) -> None:

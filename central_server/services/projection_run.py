@@ -1,7 +1,7 @@
 """One run of the projector inside one transaction: what it knows, and how it writes flags."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -18,13 +18,24 @@ from central_server.storage import projection, server_log
 
 @dataclass(slots=True)
 class Run:
-    """`announces`: open pages learn of new and changed flags; a rebuild has nothing new to tell."""
+    """`announces`: open pages learn of new and changed flags; a rebuild has nothing new to tell.
+
+    They do by `announce`, once at the run's end: what it locks nobody may hold for longer.
+    """
 
     db: Session
     context: ServerContext
     rules: RuleHistory
     now: datetime
     announces: bool = True
+    changed_flags: list[str] = field(default_factory=list)
+
+
+def announce(run: Run) -> None:
+    """Tells open pages of the flags that this run has written."""
+    if run.changed_flags:
+        projection.add_to_feed(run.db, run.changed_flags, run.now)
+        run.changed_flags = []
 
 
 def write_flags(run: Run, flags: Iterable[Flag]) -> None:
@@ -42,7 +53,7 @@ def write_flag_rows(run: Run, rows: list[dict[str, Any]]) -> None:
     if rows:
         projection.upsert(run.db, projection.FLAG, rows)
         if run.announces:
-            projection.add_to_feed(run.db, [row["flag_id"] for row in rows], run.now)
+            run.changed_flags += [row["flag_id"] for row in rows]
 
 
 def withdraw_flags(run: Run, rows: Iterable[Mapping[str, Any]]) -> None:

@@ -42,7 +42,7 @@ def rebuild(context: ServerContext, progress: Progress = lambda done, total: Non
         done = 0
         progress(done, len(streams))
         for group in stream_projector.in_groups(streams, _STREAMS_AT_ONCE):
-            stream_projector.project(run, group)
+            stream_projector.project_whole(run, group)
             done += len(group)
             progress(done, len(streams))
         log_projector.project(run)

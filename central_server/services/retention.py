@@ -21,6 +21,7 @@ from central_server.services import (
     projector,
 )
 from central_server.services.context import ServerContext
+from central_server.services.projection_run import announce
 from central_server.settings import RetentionPeriod
 from central_server.storage import feedback_entries, sealed_contents, server_log
 from central_server.storage.sealed_contents import Due
@@ -107,9 +108,11 @@ def _erase_what_came_again(context: ServerContext) -> None:
     """A server that was restored gets sealed contents again that were erased meanwhile."""
     with context.database.transaction() as db:
         server_log.lock(db)
+        run = projector.open_run(db, context)
         for feedback_id in sealed_contents.list_come_again(db):
             sealed_contents.erase(db, feedback_id)
-            feedback_projector.project_erased(projector.open_run(db, context), feedback_id)
+            feedback_projector.project_erased(run, feedback_id)
+        announce(run)
 
 
 def _form(content: FeedbackContent | None) -> ErasedForm:

@@ -55,6 +55,9 @@ def history(db: Session, context: ServerContext) -> RuleHistory:
     """All sets that apply to some time; the file's, if none was activated before."""
     keys = _keys(db)
     if not keys:  # a new database, or a rebuild that has not come to the log's first entry
+        server_log.lock(db)  # others may find it so, too
+        keys = _keys(db)
+    if not keys:
         if _last_activated(db) is None:
             log_if_new(db, load_file(context), context.now())
         last = _last_activated(db)

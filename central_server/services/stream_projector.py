@@ -5,7 +5,7 @@ continued (late events behind a gap that was given up, other rules, another regi
 again from the start; what then no longer follows is dropped, and flags are withdrawn.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import takewhile
@@ -48,26 +48,54 @@ class _Batch:
     earliest: dict[str, datetime] = field(default_factory=dict)  # changed sessions, by desk
 
 
-def project(run: Run, streams: Iterable[Stream]) -> None:
-    """Projects what is new in those streams; the caller's transaction makes it one step."""
-    positions = projection.lock_streams(run.db, streams)
+def project(run: Run, positions: Sequence[StreamPosition]) -> list[Stream]:
+    """Projects what is new in those streams, which are locked; returns those to derive anew.
+
+    The caller's transaction makes it one step.
+    """
     settings = desk_settings.read_devices(run.db, {one.device for one in positions})
     batch = _Batch()
     easy: list[StreamPosition] = []
+    changed: list[StreamPosition] = []
+    left: list[Stream] = []
     for position in positions:
-        if position.must_refold or _is_other_registry(position, settings[position.device]):
-            _refold(run, position, settings[position.device], batch)
-        elif position.superseded_by is not None:
-            if _last_known(position) > position.projected_through:
-                _refold(run, position, settings[position.device], batch)
-        elif position.given_up:
+        if _must_refold(position, settings[position.device]):
+            left.append((position.device, position.epoch))
+            continue
+        changed.append(position)
+        if position.superseded_by is not None:
+            continue
+        if position.given_up:
             _continue(run, position, settings[position.device], None, batch)
         elif position.received_through > position.projected_through:
             easy.append(position)
     _project_easy(run, easy, settings, batch)
-    _write(run, positions, batch)
-    desks = {desk for known in settings.values() for desk in known.served}
-    feedback_projector.project(run, batch.feedback, desks | set(batch.earliest), batch.earliest)
+    _write(run, changed, settings, batch)
+    return left
+
+
+def refold(run: Run, positions: Sequence[StreamPosition]) -> None:
+    """Derives those streams from their start, if they still have to be; may write to the log."""
+    settings = desk_settings.read_devices(run.db, {one.device for one in positions})
+    batch = _Batch()
+    chosen = [one for one in positions if _must_refold(one, settings[one.device])]
+    for position in chosen:
+        _refold(run, position, settings[position.device], batch)
+    _write(run, chosen, settings, batch)
+
+
+def project_whole(run: Run, streams: Iterable[Stream]) -> None:
+    """Both at once, for who has locked the log already."""
+    positions = projection.lock_streams(run.db, streams)
+    project(run, positions)
+    refold(run, positions)
+
+
+def _must_refold(position: StreamPosition, known: KnownDevice) -> bool:
+    if position.must_refold or _is_other_registry(position, known):
+        return True
+    is_left = position.superseded_by is not None
+    return is_left and _last_known(position) > position.projected_through
 
 
 def _project_easy(
@@ -241,12 +269,23 @@ def _note_change(batch: _Batch, desk: str, arrived_at: datetime) -> None:
     batch.earliest[desk] = min(batch.earliest.get(desk, arrived_at), arrived_at)
 
 
-def _write(run: Run, positions: list[StreamPosition], batch: _Batch) -> None:
+def _write(
+    run: Run,
+    positions: Sequence[StreamPosition],
+    settings: Mapping[str, KnownDevice],
+    batch: _Batch,
+) -> None:
+    """Writes what was folded, and looks at the feedback that it may concern."""
     db = run.db
+    desks = {desk for one in positions for desk in settings[one.device].served}
+    desks |= set(batch.earliest)
+    # Feedback by phone may be looking for its session at the same desk just now.
+    desk_settings.lock_desks(db, desks)
     projection.upsert(db, projection.SESSION, batch.sessions, only_of_stream=True)
     projection.upsert(db, projection.DESK_DAY, batch.days)
     projection.save_streams(db, positions)
     write_flags(run, batch.flags)
+    feedback_projector.project(run, batch.feedback, desks, batch.earliest)
 
 
 def in_groups(streams: Iterable[Stream], size: int) -> Iterator[list[Any]]:

@@ -26,6 +26,12 @@ _DESKS = select(*(_DESK.c[name] for name in ("desk_id", "unit_id", "schedule", "
         _DESK.c.unit_id.in_(bindparam("units", expanding=True)),
     )
 )
+_LOCKED = (
+    select(_DESK.c.desk_id)
+    .where(_DESK.c.desk_id.in_(bindparam("desks", expanding=True)))
+    .order_by(_DESK.c.desk_id)
+    .with_for_update(key_share=True)
+)
 
 _DeskFields = tuple[str, str, str, str | None]
 
@@ -79,6 +85,13 @@ def read_devices(db: Session, devices: Collection[str]) -> dict[str, KnownDevice
             paired_at,
         )
     return found
+
+
+def lock_desks(db: Session, desks: Collection[str]) -> None:
+    """What is derived of those desks is another transaction's business until this one ends."""
+    if db.get_bind().dialect.name == "postgresql":
+        for some in _lots(desks):
+            db.connection().execute(_LOCKED, {"desks": some})
 
 
 def _read_desks(

@@ -10,7 +10,7 @@ from functools import cache
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Table, and_, bindparam, delete, insert, or_, select, tuple_, update
+from sqlalchemy import Table, and_, bindparam, delete, insert, or_, select, text, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session
 
@@ -81,6 +81,13 @@ _POSITIONS = (
     .order_by(*_KEY)
 )
 _LOCKED = _POSITIONS.with_for_update()
+_OF_DEVICES = select(*_KEY).where(_STREAM.c.device.in_(bindparam("devices", expanding=True)))
+_FREE = (
+    select(*(_STREAM.c[name] for name in _POSITION))
+    .where(_STREAM.c.device.in_(bindparam("devices", expanding=True)))
+    .with_for_update(skip_locked=True)
+    .order_by(*_KEY)
+)
 _SAVED = (
     update(_STREAM)
     .where(_STREAM.c.device == bindparam("_device"), _STREAM.c.epoch == bindparam("_epoch"))
@@ -112,6 +119,19 @@ def find_position(db: Session, stream: Stream) -> StreamPosition:
     """That stream's position as it is, unlocked."""
     row = db.connection().execute(_POSITIONS, {"streams": [stream]}).one()
     return StreamPosition(*row)
+
+
+def lock_free_streams(db: Session, streams: Iterable[Stream]) -> list[StreamPosition]:
+    """The same, without those of devices that another transaction has locked a stream of.
+
+    On SQLite nobody else holds any.
+    """
+    wanted = set(streams)
+    values = {"devices": sorted({device for device, _ in wanted})}
+    known = {(device, epoch) for device, epoch in db.connection().execute(_OF_DEVICES, values)}
+    rows = [StreamPosition(*row) for row in db.connection().execute(_FREE, values)]
+    held = {device for device, _ in known - {(row.device, row.epoch) for row in rows}}
+    return [row for row in rows if row.device not in held and (row.device, row.epoch) in wanted]
 
 
 def list_streams(db: Session) -> list[Stream]:
@@ -147,6 +167,12 @@ def open_position(db: Session, device: str, epoch: int) -> int:
         db.connection().execute(_insert(db)(_STREAM).on_conflict_do_nothing(), [empty])
         found = db.connection().execute(_THROUGH.with_for_update(), values).scalar_one()
     return int(found)
+
+
+def find_through(db: Session, device: str, epoch: int) -> int:
+    """The same, unlocked; 0 before its first use."""
+    values = {"of_device": device, "of_epoch": epoch}
+    return int(db.connection().execute(_THROUGH, values).scalar() or 0)
 
 
 def save_position(db: Session, device: str, epoch: int, through: int) -> None:
@@ -307,9 +333,14 @@ def drop_rows(db: Session, table: Table, rows: Iterable[Row]) -> None:
 
 
 def add_to_feed(db: Session, flag_ids: Iterable[str], at: datetime) -> None:
-    """Open pages learn of these flags. By the quarter: a complaint's flag is changed at once, and
-    its exact time beside a camera's picture would name the citizen.
+    """Open pages learn of these flags; the last step of a transaction.
+
+    By the quarter: a complaint's flag is changed at once, and its exact time beside a camera's
+    picture would name the citizen.
     """
+    if _dialect(db) == "postgresql":
+        # One at a time until it commits: a page that was told of a number asks for later ones only.
+        db.execute(text("LOCK TABLE flag_feed IN SHARE ROW EXCLUSIVE MODE"))
     quarter = floor_to_quarter(at)
     db.connection().execute(insert(_FEED), [{"flag_id": one, "at": quarter} for one in flag_ids])
 

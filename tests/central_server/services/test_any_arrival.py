@@ -109,8 +109,8 @@ class Arrival(RuleBasedStateMachine):
         """All is written, nothing committed."""
         original = stream_projector.project
 
-        def dying(run: Run, streams: Any) -> None:
-            original(run, streams)
+        def dying(run: Run, positions: Any) -> list[Stream]:
+            original(run, positions)
             raise PowerCutError
 
         stream_projector.project = dying
