@@ -7,13 +7,10 @@ import os
 import re
 from datetime import date
 from pathlib import Path
-from typing import Annotated
 from urllib.parse import urlsplit
 
 from pydantic import (
     AliasChoices,
-    BaseModel,
-    ConfigDict,
     Field,
     ValidationError,
     ValidationInfo,
@@ -23,6 +20,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
+from central_server.broker_settings import BrokerSettings, Port, Section
 from central_server.domain.database_addresses import is_private
 from central_server.domain.flags import REGISTRY
 from central_server.domain.permissions import Role
@@ -33,15 +31,6 @@ _DATABASES = ("sqlite", "postgresql", "postgresql+psycopg")
 
 
 SECOND_FACTOR_ROLES = (Role.ADMINISTRATOR, Role.LEAD_INSPECTOR, Role.INSPECTOR, Role.AUDITOR)
-
-
-class Section(BaseModel):
-    """Base of the sections: a misspelt setting is an error."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-Port = Annotated[int, Field(ge=0, le=65535)]  # 0: any free one
 
 
 class WebSettings(Section):
@@ -140,49 +129,6 @@ class OidcSettings(Section):
         if not (address.scheme == "https" or is_private) or address.query or address.fragment:
             raise ValueError("must be https://… without query (http only on this machine)")
         return issuer
-
-
-class BrokerSettings(Section):
-    """The MQTT broker: an external one by address, or the embedded one."""
-
-    embedded: bool = Field(
-        default=False, description="Run the embedded broker as a child process (demo, pilot)."
-    )
-    host: str = Field(default="127.0.0.1", description="Address of the broker.")
-    port: Port = Field(default=1883, description="Port of the broker.")
-    username: str = Field(default="central-server", description="The server's own name there.")
-    password: str = Field(default="", repr=False, description="The server's own password there.")
-    ca_file: Path | None = Field(
-        default=None,
-        description="Authority that signed the broker's certificate; empty: the server's own, "
-        "or without one the system's.",
-    )
-    device_host: str | None = Field(
-        default=None, description="Address of the broker as devices see it; empty: as above."
-    )
-    dynamic_security: bool = Field(
-        default=False,
-        description="The broker is a Mosquitto with its dynamic security plug-in, as "
-        "`prepare-broker` sets it up: the server keeps its accounts.",
-    )
-    tls: bool = Field(
-        default=False,
-        validate_default=True,
-        description="Speak TLS; required unless server and devices are on the broker's machine.",
-    )
-
-    @field_validator("tls")
-    @classmethod
-    def _no_word_in_the_clear(cls, tls: bool, others: ValidationInfo) -> bool:
-        if tls and others.data.get("embedded"):
-            raise ValueError("the embedded broker speaks no TLS; beyond this machine use Mosquitto")
-        for name in ("host", "device_host"):
-            host = others.data.get(name)
-            if not tls and host is not None and not is_loopback(host):
-                raise ValueError(
-                    f"must be true: by broker.{name}, {host}, passwords leave this machine"
-                )
-        return tls
 
 
 class IngestSettings(Section):

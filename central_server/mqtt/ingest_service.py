@@ -17,9 +17,11 @@ from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from central_server.domain.custody_log import KeysRotated
 from central_server.domain.server_log import RegistryChanged
+from central_server.mqtt.amqp_consumer import AmqpConsumer
+from central_server.mqtt.broker_link import BrokerLink, Delivery
 from central_server.mqtt.broker_tls import make_broker_context
 from central_server.mqtt.projection_thread import ProjectionThread
-from central_server.mqtt.subscriber import Delivery, Subscriber
+from central_server.mqtt.subscriber import Subscriber
 from central_server.services import (
     broker_accounts,
     device_links,
@@ -68,29 +70,21 @@ def tune_collector() -> None:
 class IngestService:
     """One process's intake. `worker` tells apart several processes on the same broker.
 
-    Threads: the network's, one that commits, one that projects, one for chores.
+    `project`: `None` where other processes project. Threads: the network's, one that commits, one
+    that projects, one for chores.
     """
 
     def __init__(
-        self, context: ServerContext, project: Project, *, worker: str | None = None
+        self, context: ServerContext, project: Project | None, *, worker: str | None = None
     ) -> None:
         self._context = context
-        name = context.settings.broker.username
-        self._subscriber = Subscriber(
-            context.settings.broker,
-            password=broker_accounts.own_password(context),
-            client_id=name if worker is None else f"{name}.{worker}",
-            tls=make_broker_context(context),
-            take=self._take,
-            has_room=self._has_room,
-            now=context.now,
-        )
         self._queue: queue.SimpleQueue[Sequence[Delivery]] = queue.SimpleQueue()
         self._limit = QUEUED_BATCHES * context.settings.ingest.batch_events
+        self._link = self._make_link(worker)
         self._came = self._went = 0  # messages; each counted by one thread only
         self._stopping = threading.Event()
         self._committer = threading.Thread(target=self._run, name="ingest", daemon=True)
-        self._projection = ProjectionThread(context, project)
+        self._projection = None if project is None else ProjectionThread(context, project)
         self._chores = Repeating("ingest-chores", CHORES_EVERY_S, self._do_chores)
         self._configured: dict[DeviceId, DeviceConfiguration] = {}
         self._registry_seen = 0  # place in the server's log of the last change that devices know
@@ -98,23 +92,25 @@ class IngestService:
 
     def start(self) -> None:
         """Begins to take in; what was received and not projected is projected first."""
-        self._projection.start()
+        if self._projection is not None:
+            self._projection.start()
         self._committer.start()
         self._chores.start()
-        self._subscriber.start()
+        self._link.start()
 
     def stop(self) -> None:
         """Ends all threads; what is not committed stays unacknowledged and comes again."""
         self._stopping.set()
         self._chores.stop()
         self._committer.join()
-        self._subscriber.stop()
-        self._projection.stop()
+        self._link.stop()
+        if self._projection is not None:
+            self._projection.stop()
 
     @property
     def linked_since(self) -> datetime | None:
         """Since when the broker has us; `None` while it has not."""
-        return self._subscriber.linked_since
+        return self._link.linked_since
 
     @property
     def is_linked(self) -> bool:
@@ -127,7 +123,25 @@ class IngestService:
         # A device that was away may believe a former key only, until this tells it of the new one.
         former = keys.former_signing if isinstance(command, DeviceConfiguration) else ()
         signed = [encode_signed(device, command, key) for key in (*former, keys.signing)]
-        self._subscriber.publish((device, Channel.COMMANDS, one) for one in signed)
+        self._link.publish((device, Channel.COMMANDS, one) for one in signed)
+
+    def _make_link(self, worker: str | None) -> BrokerLink:
+        settings, name = self._context.settings.broker, self._context.settings.broker.username
+        password = broker_accounts.own_password(self._context)
+        tls, now = make_broker_context(self._context), self._context.now
+        if settings.amqp:
+            return AmqpConsumer(
+                settings, password=password, tls=tls, take=self._take, window=self._limit, now=now
+            )
+        return Subscriber(
+            settings,
+            password=password,
+            client_id=name if worker is None else f"{name}.{worker}",
+            tls=tls,
+            take=self._take,
+            has_room=self._has_room,
+            now=now,
+        )
 
     def _take(self, read: Sequence[Delivery]) -> None:
         self._came += len(read)
@@ -182,9 +196,10 @@ class IngestService:
             online = self._until_stored(lambda: device_links.take(self._context, news))
         if receipts is None or online is None:
             return  # told to stop before the database took it
-        self._subscriber.acknowledge(batch)
+        self._link.acknowledge(batch)
         self._send(receipts)
-        self._projection.add((device, receipt.epoch) for device, receipt in receipts)
+        if self._projection is not None:
+            self._projection.add((device, receipt.epoch) for device, receipt in receipts)
         self._greet(online)
         metrics.MESSAGES.labels("events").inc(len(events))
         metrics.MESSAGES.labels("health").inc(len(news))
@@ -223,7 +238,7 @@ class IngestService:
 
     def _send(self, receipts: Iterable[Addressed]) -> None:
         key = self._context.keys.signing
-        self._subscriber.publish(
+        self._link.publish(
             (device, Channel.RECEIPTS, encode_signed(device, receipt, key))
             for device, receipt in receipts
         )

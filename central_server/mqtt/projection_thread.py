@@ -27,8 +27,7 @@ class ProjectionThread:
 
     def start(self) -> None:
         """Begins with what an earlier process left unprojected."""
-        with self._context.database.reading() as db:
-            self.add(streams.list_unprojected(db))
+        self.add_behind()
         self._thread.start()
 
     def stop(self) -> None:
@@ -43,6 +42,11 @@ class ProjectionThread:
         with self._has_work:
             self._grown.update(grown)
             self._has_work.notify()
+
+    def add_behind(self) -> None:
+        """Looks for what was received and is not projected."""
+        with self._context.database.reading() as db:
+            self.add(streams.list_unprojected(db))
 
     def _run(self) -> None:
         while not self._stopping.is_set():

@@ -14,37 +14,30 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 import paho.mqtt.client as mqtt
 import structlog
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
 
-from central_server.settings import BrokerSettings
+from central_server.broker_settings import BrokerSettings
+from central_server.mqtt.broker_link import (
+    FIRST_RETRY_S,
+    HANDED_ON_AT_ONCE,
+    LAST_RETRY_S,
+    Delivery,
+)
 from event_protocol.names import DeviceId
 from event_protocol.topics import Channel, topic_of, topics_of_all
 
 _log = structlog.get_logger()
 
 KEEPALIVE_S = 60
-FIRST_RETRY_S, LAST_RETRY_S = 1.0, 5.0
 READ_AT_ONCE = 250  # messages; then acknowledgements get their turn
-HANDED_ON_AT_ONCE = 100
 IDLE_MS = 1000  # how often the client looks after its keep-alive
 FULL_MS = 5  # how soon is looked for room again
 # Telemetry at QoS 0: the next one says more than a repeated old one.
 _QOS = {Channel.EVENTS: 1, Channel.STATUS: 1, Channel.TELEMETRY: 0}
-
-
-class Delivery(NamedTuple):
-    """One message as the broker delivered it; the last three are for its acknowledgement."""
-
-    topic: str
-    payload: bytes
-    retained: bool
-    mid: int
-    qos: int
-    link: int  # on which connection: the same number means another message on the next
 
 
 class Subscriber:

@@ -18,6 +18,8 @@ from event_protocol.names import DeviceId
 
 # Often enough for a lost message to be noticed, seldom enough not to flood a slow line.
 ASK_AGAIN_AFTER = timedelta(seconds=10)
+# Workers that share a queue commit a device's events in any order; most holes fill by themselves.
+SHARED_PATIENCE = timedelta(seconds=5)
 MAX_RESEND = 5000  # positions asked for at once; the rest follows when they are there
 MAX_REJECTIONS = 50  # named in one receipt, which must stay below the largest message
 
@@ -30,7 +32,7 @@ def remind(context: ServerContext) -> list[Addressed]:
     with context.database.transaction() as db:
         waiting = streams.list_with_gap(db, now - ASK_AGAIN_AFTER)
         heads = streams.open_heads(db, waiting)
-        receipts = [make(db, head, now) for head in heads.values()]
+        receipts = [make(db, head, now, patience_of(context)) for head in heads.values()]
         streams.save_heads(db, list(heads.values()))
     return receipts
 
@@ -45,11 +47,18 @@ def state_of(context: ServerContext, stream: Stream) -> Addressed:
     return DeviceId(device), receipt
 
 
-def make(db: Session, head: Head, now: datetime) -> Addressed:
+def patience_of(context: ServerContext) -> timedelta:
+    """How long a hole may be open before it is asked for."""
+    return SHARED_PATIENCE if context.settings.broker.amqp else timedelta(0)
+
+
+def make(db: Session, head: Head, now: datetime, patience: timedelta = timedelta(0)) -> Addressed:
     """What is committed of a stream once the transaction is; asks for a gap now and then."""
     resend = None
-    if head.has_gap and (
-        head.resend_asked_at is None or now - head.resend_asked_at >= ASK_AGAIN_AFTER
+    if (
+        head.has_gap
+        and (head.resend_asked_at is None or now - head.resend_asked_at >= ASK_AGAIN_AFTER)
+        and (head.gap_since is None or now - head.gap_since >= patience)
     ):
         resend = _missing(db, head)
         head.resend_asked_at = now

@@ -27,6 +27,7 @@ _INCIDENT_REASONS: dict[IncidentKind, str] = {
     "other_bytes": "the position is known with other bytes",
     "known_id_elsewhere": _KNOWN_ID,
 }
+_SMALL_HOLE = 500  # positions; beyond, the stream is read on from the hole
 Beside = tuple[StoredEvent, IncidentKind]
 
 
@@ -46,7 +47,8 @@ def append(context: ServerContext, batch: Sequence[Incoming]) -> list[Addressed]
         for row, kind in beside:
             _record_incident(db, row, kind, now)
         registry.mark_heard(db, known, now)
-        receipts = [device_receipts.make(db, head, now) for head in heads.values()]
+        patience = device_receipts.patience_of(context)
+        receipts = [device_receipts.make(db, head, now, patience) for head in heads.values()]
         refused = [one for one in misfits if one.device in known]
         receipts = device_receipts.name_rejections(db, receipts, refused, now)
         streams.save_heads(db, list(heads.values()))
@@ -148,15 +150,17 @@ def _advance(
         head = heads[row.device, row.epoch]
         if row.event_id is not None and is_newer_id(row.event_id, head.newest_id):
             head.newest_id = row.event_id
+    waiting = _list_waiting(db, [heads[stream] for stream in by_stream])
     for stream, hashes in by_stream.items():
         head = heads[stream]
         if head.unprojected_since is not None:
             head.unprojected_since = min(head.unprojected_since, now)
         before = head.received_through
-        while (following := hashes.get(head.received_through + 1)) is not None:
+        known = {**waiting.get(stream, {}), **hashes}
+        while (following := known.get(head.received_through + 1)) is not None:
             head.received_through += 1
             head.received_hash = following
-        if before < head.received_through < head.highest_seen:
+        if before < head.received_through < head.highest_seen and stream not in waiting:
             # The hole is filled: what waited behind it is in the table already.
             head.received_through, head.received_hash = event_store.contiguous_head(
                 db, head.device, head.epoch, head.received_through, head.received_hash
@@ -168,6 +172,23 @@ def _advance(
             head.gap_since, head.resend_asked_at = now, None
         if any(first <= at <= last for at in hashes for first, last in head.given_up):
             head.must_refold = True  # projection stepped over it as unknown
+
+
+def _list_waiting(db: Session, heads: Iterable[Head]) -> dict[Stream, dict[int, str]]:
+    """What lies behind small holes, in one lookup for all streams.
+
+    Workers that share a queue make such holes with every batch, and fill each other's.
+    """
+    few = [head for head in heads if head.highest_seen - head.received_through <= _SMALL_HOLE]
+    places = [
+        (head.device, head.epoch, sequence)
+        for head in few
+        for sequence in range(head.received_through + 2, head.highest_seen + 1)
+    ]
+    waiting: dict[Stream, dict[int, str]] = {(head.device, head.epoch): {} for head in few}
+    for (device, epoch, sequence), digest in event_store.find_hashes(db, places).items():
+        waiting[device, epoch][sequence] = digest
+    return waiting
 
 
 def _record_incident(db: Session, row: StoredEvent, kind: IncidentKind, now: datetime) -> None:

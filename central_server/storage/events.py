@@ -177,9 +177,13 @@ def contiguous_head(
 
 def first_after(db: Session, device: str, epoch: int, after: int) -> int | None:
     """The lowest occupied position behind `after`."""
-    for (sequence,) in _read(db, device, epoch, after, [_EVENT.c.sequence]):
-        return int(sequence)
-    return None
+    statement = (
+        select(_EVENT.c.sequence)
+        .where(_EVENT.c.device == device, _EVENT.c.epoch == epoch, _EVENT.c.sequence > after)
+        .order_by(_EVENT.c.sequence)
+        .limit(1)
+    )
+    return db.connection().execute(statement).scalar()
 
 
 def _read(

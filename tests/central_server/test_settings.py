@@ -113,6 +113,18 @@ def test_the_database_by_file(tmp_path: Path) -> None:
             "server.yaml:3: broker.tls: Value error, must be true: by broker.device_host, 10.0.0.5",
         ),
         (
+            "broker:\n  amqp: [10.0.0.6:5671]\n",
+            "server.yaml:1: broker.tls: Value error, must be true: by broker.amqp, 10.0.0.6, passw",
+        ),
+        (
+            "broker:\n  amqp: [127.0.0.1]\n",
+            "server.yaml:2: broker.amqp: Value error, must be like HOST:PORT, not '127.0.0.1'",
+        ),
+        (
+            "broker:\n  amqp: [127.0.0.1:5672]\n  dynamic_security: true\n",
+            "server.yaml:2: broker.amqp: Value error, is RabbitMQ's: not with broker.embedded or ",
+        ),
+        (
             "broker:\n  embedded: true\n  tls: true\n",
             "server.yaml:3: broker.tls: Value error, the embedded broker speaks no TLS",
         ),

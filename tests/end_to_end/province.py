@@ -15,15 +15,11 @@ import psutil
 import yaml
 from playwright.sync_api import Page, expect
 
+from central_server.broker_settings import BrokerSettings
 from central_server.domain.permissions import Role
 from central_server.main import build
 from central_server.services import accounts, broker_accounts, enrolment, registry
-from central_server.settings import (
-    BrokerSettings,
-    EvidenceSettings,
-    ServerSettings,
-    WebSettings,
-)
+from central_server.settings import EvidenceSettings, ServerSettings, WebSettings
 from central_server.storage import schema
 from tests.processes.edge_agent import DESK, DEVICE, REPOSITORY, EdgeAgent
 from tests.processes.mosquitto import Mosquitto

@@ -1,6 +1,6 @@
-"""A real RabbitMQ node with its MQTT plug-in, in a folder of its own on free loopback ports.
+"""Real RabbitMQ nodes with their MQTT plug-in, in folders of their own on free loopback ports.
 
-It needs Erlang's port mapper (`epmd`), which stays for ever when Erlang starts it; here it is a
+They need Erlang's port mapper (`epmd`), which stays for ever when Erlang starts it; here it is a
 program of the test's own, stopped with the node. Debian's wrapper would change user and folder;
 the node's own script behind it does not.
 """
@@ -9,7 +9,7 @@ import base64
 import hashlib
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -17,14 +17,31 @@ from tests.processes.ports import free_port, is_listening, wait_until
 from tests.processes.program import Program
 
 _SCRIPT = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
+STARTED_WITHIN_S = 200
 _EXCHANGE = "amq.topic"
 _NO_SALT = b"\0\0\0\0"  # passwords of a test
+
+
+class PortMapper(Program):
+    """Tells Erlang's nodes each other's ports."""
+
+    def __init__(self, folder: Path) -> None:
+        self.port = free_port()
+        arguments = ["epmd", "-address", "127.0.0.1", "-port", str(self.port)]
+        super().__init__(arguments, folder / "epmd.log")
+
+    def start(self) -> Self:
+        """Start and return once it answers."""
+        super().start()
+        wait_until(lambda: is_listening(self.port), 10, "epmd listens")
+        return self
 
 
 class RabbitMQ(Program):
     """`users`: passwords by name; `server` may do everything, the others what a device may.
 
     `longest_queue`: messages that wait for one subscriber; the oldest are dropped beyond it.
+    `mapper`, `cluster`: of nodes that belong together, the one port mapper and all names.
     """
 
     def __init__(
@@ -34,29 +51,25 @@ class RabbitMQ(Program):
         server: str,
         *,
         port: int | None = None,
+        amqp_port: int | None = None,
         longest_queue: int | None = None,
+        mapper: PortMapper | None = None,
+        cluster: Sequence[str] = (),
     ) -> None:
         assert _SCRIPT.exists(), "RabbitMQ is not installed (apt install rabbitmq-server)"
         folder.mkdir(parents=True, exist_ok=True)
         self.folder, self._server, self._longest_queue = folder, server, longest_queue
-        self.port, self.amqp_port = port or free_port(), free_port()
-        mapper_port = free_port()
+        self.port, self.amqp_port = port or free_port(), amqp_port or free_port()
+        self.name = node_name(self.port)
+        self._owns_mapper, self._mapper = mapper is None, mapper or PortMapper(folder)
         self.set_users(users)
         (folder / "plugins").write_text("[rabbitmq_mqtt].\n")
-        (folder / "rabbitmq.conf").write_text(
-            f"listeners.tcp.local = 127.0.0.1:{self.amqp_port}\n"
-            f"mqtt.listeners.tcp.local = 127.0.0.1:{self.port}\n"
-            "mqtt.allow_anonymous = false\n"
-            # Ten unacknowledged messages to a subscriber are its default: our batches hold more.
-            "mqtt.prefetch = 1000\n"
-            f"load_definitions = {folder}/definitions.json\n"
-            "log.console = true\n"
-            "log.console.level = warning\n"
-        )
+        (folder / "rabbitmq.conf").write_text("\n".join(self._settings(cluster)) + "\n")
         environment = {
-            "HOME": str(folder),  # for Erlang's cookie
+            # For Erlang's cookie, which nodes that belong together share.
+            "HOME": str(folder.parent if cluster else folder),
             "RUNNING_UNDER_SYSTEMD": "1",  # the script becomes the node, so that our pid is its
-            "RABBITMQ_NODENAME": f"test{self.port}@localhost",
+            "RABBITMQ_NODENAME": self.name,
             "RABBITMQ_DIST_PORT": str(free_port()),
             "RABBITMQ_CONFIG_FILE": str(folder / "rabbitmq.conf"),
             "RABBITMQ_ENABLED_PLUGINS_FILE": str(folder / "plugins"),
@@ -67,13 +80,26 @@ class RabbitMQ(Program):
                 "-start_epmd false -kernel inet_dist_use_interface {127,0,0,1}"
             ),
             "ERL_EPMD_ADDRESS": "127.0.0.1",
-            "ERL_EPMD_PORT": str(mapper_port),
+            "ERL_EPMD_PORT": str(self._mapper.port),
         }
-        self._mapper_port = mapper_port
-        self._mapper = Program(
-            ["epmd", "-address", "127.0.0.1", "-port", str(mapper_port)], folder / "epmd.log"
-        )
         super().__init__([_SCRIPT], folder / "rabbitmq.log", environment, folder)
+
+    def _settings(self, cluster: Sequence[str]) -> Iterator[str]:
+        yield f"listeners.tcp.local = 127.0.0.1:{self.amqp_port}"
+        yield f"mqtt.listeners.tcp.local = 127.0.0.1:{self.port}"
+        yield "mqtt.allow_anonymous = false"
+        # Ten unacknowledged messages to a subscriber are its default: our batches hold more.
+        yield "mqtt.prefetch = 1000"
+        if not cluster or cluster[0] == self.name:  # the others learn it from the first
+            yield f"load_definitions = {self.folder}/definitions.json"
+        yield "log.console = true"
+        yield "log.console.level = warning"
+        if cluster:
+            yield "cluster_formation.peer_discovery_backend = classic_config"
+            for number, name in enumerate(cluster, 1):
+                yield f"cluster_formation.classic_config.nodes.{number} = {name}"
+            # What waits for a box must outlive the node that the box was connected to.
+            yield "mqtt.durable_queue_type = quorum"
 
     def set_users(self, users: Mapping[str, str]) -> None:
         """Who may connect from the next start on."""
@@ -95,19 +121,38 @@ class RabbitMQ(Program):
 
     def start(self) -> Self:
         """Start (again) and return once MQTT clients may connect."""
+        self.begin()
+        self.wait_until_listening()
+        return self
+
+    def begin(self) -> None:
+        """Start (again); of nodes that fell together, each waits for the others."""
         if not self._mapper.is_running:
             self._mapper.start()
-            wait_until(lambda: is_listening(self._mapper_port), 10, "epmd listens")
         super().start()
-        wait_until(lambda: is_listening(self.port) or not self.is_running, 60, "RabbitMQ listens")
+
+    def wait_until_listening(self) -> None:
+        """Until clients of both kinds may connect."""
+        wait_until(
+            lambda: (
+                (is_listening(self.port) and is_listening(self.amqp_port)) or not self.is_running
+            ),
+            STARTED_WITHIN_S,
+            "RabbitMQ listens",
+        )
         assert self.is_running, self.output[-4000:]
-        return self
 
     def stop(self, timeout_s: float = 30) -> int:
         """The node first, then its port mapper."""
         code = super().stop(timeout_s)
-        self._mapper.stop()
+        if self._owns_mapper:
+            self._mapper.stop()
         return code
+
+
+def node_name(port: int) -> str:
+    """Erlang's name of the node with that MQTT port."""
+    return f"test{port}@localhost"
 
 
 def _user(name: str, password: str) -> dict[str, object]:

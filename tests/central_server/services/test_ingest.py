@@ -143,6 +143,20 @@ def test_a_device_that_comes_back_is_told_where_it_stands(context: ServerContext
     assert (unknown.epoch, unknown.through, unknown.hash) == (2, 0, None)
 
 
+def test_workers_that_share_a_queue_give_a_gap_time_to_fill(
+    database: Database, tmp_path: Path, clock: Clock
+) -> None:
+    register_device(database)
+    sharing = make_context(database, tmp_path, clock, broker={"amqp": ("127.0.0.1:5672",)})
+    messages = EdgeChain().many(5)
+    assert only_receipt(sharing, messages[2:3]).resend is None
+    assert device_receipts.remind(sharing)[0][1].resend is None
+    clock.advance(6)
+    resend = only_receipt(sharing, messages[4:]).resend
+    assert resend is not None
+    assert (resend.first, resend.last) == (1, 2)
+
+
 def test_late_facts_in_a_given_up_gap_ask_for_a_new_fold(context: ServerContext) -> None:
     messages = EdgeChain().many(5)
     only_receipt(context, [messages[0], messages[4]])
