@@ -11,6 +11,7 @@ from central_server.settings import ServerSettings
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.command()(running.serve)
 app.command()(running.ingest)
+app.command()(running.project)
 app.command()(running.migrate)
 app.command("create-user")(registering.create_user)
 app.command("change-user")(registering.change_user)

@@ -1,4 +1,7 @@
-"""Joins the parts of the running server: broker, intake, timers, pages; and ends them in order."""
+"""Joins the parts of the running server: broker, intake, timers, pages; and ends them in order.
+
+Pages and notifications take two seconds to import; what does without is in working.py.
+"""
 
 import asyncio
 import signal
@@ -17,13 +20,12 @@ from central_server.http.app import make_internal_app
 from central_server.http.public_app import OneAddress, make_public_app
 from central_server.mqtt.broker import EmbeddedBroker
 from central_server.mqtt.broker_tls import make_broker_context
-from central_server.mqtt.ingest_service import IngestService, tune_collector
+from central_server.mqtt.ingest_service import IngestService
 from central_server.mqtt.mosquitto_accounts import MosquittoAccounts
 from central_server.services import (
     anchors,
     broker_accounts,
     notifications,
-    projector,
     retention,
     rule_sets,
     tick,
@@ -32,6 +34,8 @@ from central_server.services.background import Repeating
 from central_server.services.context import ServerContext
 from central_server.services.evidence_commands import EvidenceCommands
 from central_server.settings import WebSettings
+from central_server.storage.single import OneOfAll
+from central_server.working import taking_in
 
 TICK_EVERY_S = 5.0
 NOTIFY_EVERY_S = 2.0
@@ -42,6 +46,8 @@ EVIDENCE_EVERY_S = 0.5  # an inspector waits, and a box for its keys
 # Pages that follow live never end by themselves.
 GRACE_S = 3
 
+Job = Callable[[], object]
+
 
 class PortTakenError(RuntimeError):
     """Somebody else listens there; the message names the setting."""
@@ -51,32 +57,49 @@ class PortTakenError(RuntimeError):
 class Listeners:
     """Sockets taken before anything is started, so that a port in use is said at once."""
 
-    internal: socket.socket
-    public: socket.socket | None  # None: one address for both
+    internal: socket.socket | None
+    public: socket.socket | None  # both `None` never; one address may stand for both
 
 
-def listen(context: ServerContext) -> Listeners:
-    """Takes the configured addresses; raises `PortTakenError`, `WrongFileError`."""
+def listen(context: ServerContext, only: str | None = None) -> Listeners:
+    """Takes the configured addresses, or only the `internal` or `public` one.
+
+    Raises `PortTakenError`, `WrongFileError`.
+    """
     web = context.settings.web
     _check_certificate(web)
-    internal = _listen("web.port", web.host, web.port)
-    if web.public_port is None:
-        return Listeners(internal, None)
-    return Listeners(internal, _listen("web.public_port", web.public_host, web.public_port))
+    if only == "public" and web.public_port is None:
+        raise WrongFileError("web.public_port: must be set where the public pages stand apart")
+    internal = public = None
+    if only != "public":
+        internal = _listen("web.port", web.host, web.port)
+    if only != "internal" and web.public_port is not None:
+        public = _listen("web.public_port", web.public_host, web.public_port)
+    return Listeners(internal, public)
 
 
 @contextmanager
-def taking_in(context: ServerContext, worker: str | None = None) -> Iterator[IngestService]:
-    """The intake, running; `worker` names an extra process beside the main one."""
-    service = IngestService(
-        context, lambda streams: projector.project_devices(context, streams), worker=worker
-    )
-    tune_collector()
-    service.start()
-    try:
-        yield service
-    finally:
-        service.stop()
+def watching(
+    context: ServerContext, intake: IngestService, *, wanted: bool = True
+) -> Iterator[None]:
+    """What goes by the clock, in one of all processes that are ready to; the others stand by."""
+    with ExitStack() as running:
+        if wanted:
+            turn = running.enter_context(OneOfAll(context.database, "timers"))
+            if context.settings.broker.dynamic_security:
+                running.enter_context(_accounts_kept(context, turn))
+            for name, every_s, job in _jobs(context, intake):
+                running.callback(Repeating(name, every_s, turn.if_ours(job)).start().stop)
+        yield
+
+
+def _jobs(context: ServerContext, intake: IngestService) -> Iterator[tuple[str, float, Job]]:
+    pictures = EvidenceCommands(context, intake.command, lambda: intake.is_linked)
+    yield "tick", TICK_EVERY_S, lambda: tick.tick(context, _hears_since(context, intake))
+    yield "notify", NOTIFY_EVERY_S, lambda: notifications.run_due(context)
+    yield "retention", RETENTION_EVERY_S, lambda: retention.run_due(context)
+    yield "anchor", ANCHOR_EVERY_S, lambda: anchors.anchor_daily(context)
+    yield "evidence", EVIDENCE_EVERY_S, pictures.run
 
 
 def serve(context: ServerContext, listeners: Listeners, announce: Callable[[str], None]) -> None:
@@ -90,33 +113,23 @@ def serve(context: ServerContext, listeners: Listeners, announce: Callable[[str]
         broker_accounts.write_password_file(context)
         if context.settings.broker.embedded:
             running.callback(_start_broker(context).stop)
-        if context.settings.broker.dynamic_security:
-            running.enter_context(_accounts_kept(context))
         intake = running.enter_context(taking_in(context))
-        pictures = EvidenceCommands(context, intake.command, lambda: intake.is_linked)
-        for name, every_s, job in (
-            ("tick", TICK_EVERY_S, lambda: tick.tick(context, _hears_since(context, intake))),
-            ("notify", NOTIFY_EVERY_S, lambda: notifications.run_due(context)),
-            ("retention", RETENTION_EVERY_S, lambda: retention.run_due(context)),
-            ("anchor", ANCHOR_EVERY_S, lambda: anchors.anchor_daily(context)),
-            ("evidence", EVIDENCE_EVERY_S, pictures.run),
-        ):
-            running.callback(Repeating(name, every_s, job).start().stop)
+        running.enter_context(watching(context, intake))
         internal = make_internal_app(context, lambda: intake.is_linked)
         sites = _sites(listeners, internal, public, context.settings.web)
-        asyncio.run(_serve_pages(sites, announce))
+        asyncio.run(_serve_sites(sites, announce))
 
 
-def wait_for_signal() -> None:
-    """Returns on SIGTERM or SIGINT, for processes without pages."""
-
-    async def wait() -> None:
-        ended = asyncio.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, ended.set)
-        await ended.wait()
-
-    asyncio.run(wait())
+def serve_pages(
+    context: ServerContext, listeners: Listeners, announce: Callable[[str], None]
+) -> None:
+    """Runs the pages of that one listener and nothing else, until SIGTERM or SIGINT."""
+    web = context.settings.web
+    if listeners.internal is not None:
+        sites = [(_pages(make_internal_app(context), web), listeners.internal)]
+    elif listeners.public is not None:
+        sites = [(_pages(make_public_app(context), web), listeners.public)]
+    asyncio.run(_serve_sites(sites, announce))
 
 
 def _hears_since(context: ServerContext, intake: IngestService) -> datetime:
@@ -133,16 +146,29 @@ def _start_broker(context: ServerContext) -> EmbeddedBroker:
 
 
 @contextmanager
-def _accounts_kept(context: ServerContext) -> Iterator[None]:
+def _accounts_kept(context: ServerContext, turn: OneOfAll) -> Iterator[None]:
     """The broker's accounts follow the registry."""
-    accounts = MosquittoAccounts(context, make_broker_context(context))
-    accounts.start()
-    rounds = Repeating("accounts", ACCOUNTS_EVERY_S, accounts.run).start()
+    kept: list[MosquittoAccounts] = []
+
+    def end() -> None:
+        while kept:
+            kept.pop().stop()
+
+    def run() -> None:
+        # Not before it is our turn: two under one client id would throw each other out.
+        if not turn.is_ours():
+            return end()
+        if not kept:
+            kept.append(MosquittoAccounts(context, make_broker_context(context)))
+            kept[0].start()
+        return kept[0].run()
+
+    rounds = Repeating("accounts", ACCOUNTS_EVERY_S, run).start()
     try:
         yield
     finally:
         rounds.stop()
-        accounts.stop()
+        end()
 
 
 def _check_certificate(web: WebSettings) -> None:
@@ -171,13 +197,15 @@ class _Pages(uvicorn.Server):
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Signals are `_serve_pages`' business."""
+        """Signals are `_serve_sites`' business."""
         yield
 
 
 def _sites(
     listeners: Listeners, internal: ASGIApp, public: ASGIApp, web: WebSettings
 ) -> list[tuple[_Pages, socket.socket]]:
+    if listeners.internal is None:
+        return []
     if listeners.public is None:
         return [(_pages(OneAddress(public, internal), web), listeners.internal)]
     return [(_pages(internal, web), listeners.internal), (_pages(public, web), listeners.public)]
@@ -198,7 +226,7 @@ def _pages(site: ASGIApp, web: WebSettings) -> _Pages:
     )
 
 
-async def _serve_pages(
+async def _serve_sites(
     sites: Sequence[tuple[_Pages, socket.socket]], announce: Callable[[str], None]
 ) -> None:
     def end() -> None:

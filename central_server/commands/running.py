@@ -2,7 +2,9 @@
 
 import signal
 import threading
+from contextlib import ExitStack
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -10,42 +12,93 @@ from rich.console import Console
 
 from central_server.commands.opening import ConfigOption, fail, opened
 from central_server.mqtt.broker import BrokerFailedError
-from central_server.services import logs
+from central_server.services import logs, rule_sets
 from central_server.simulation import run as fleet_run
 from central_server.simulation.publisher import FleetError
+from central_server.storage.single import TakenError
 
 
-def serve(command: typer.Context, config: ConfigOption = None) -> None:
+class Site(StrEnum):
+    """The applications that can be served by themselves."""
+
+    INTERNAL, PUBLIC = "internal", "public"
+
+
+def serve(
+    command: typer.Context,
+    config: ConfigOption = None,
+    only: Annotated[
+        Site | None,
+        typer.Option(help="These pages and nothing else; others take in, project and watch."),
+    ] = None,
+) -> None:
     """Migrate, then run pages, intake, timers and, if so configured, the embedded broker."""
     # Pages and notifications take two seconds to import; the short commands do without.
     from central_server import serving
 
     logs.write_json_logs()
-    with opened(command, config, migrate_first=True) as context:
+    with opened(command, config, migrate_first=only is None) as context:
         try:
-            listeners = serving.listen(context)
-            serving.serve(context, listeners, lambda at: typer.echo(f"serving at {at}"))
+            listeners = serving.listen(context, only)
+            if only is None:
+                serving.serve(context, listeners, _announce)
+            else:
+                serving.serve_pages(context, listeners, _announce)
         except (serving.PortTakenError, BrokerFailedError) as error:
             fail(str(error))
+
+
+def _announce(address: str) -> None:
+    typer.echo(f"serving at {address}")
 
 
 def ingest(
     command: typer.Context,
     config: ConfigOption = None,
     worker: Annotated[
-        str, typer.Option(help="Tells several such processes apart at the broker.")
+        str, typer.Option(help="Tells several such processes apart at an MQTT broker.")
     ] = "ingest",
+    projects: Annotated[
+        bool, typer.Option("--project/--no-project", help="Project too; or others do.")
+    ] = True,
+    timers: Annotated[
+        bool,
+        typer.Option(
+            "--timers", help="Watch over silence, retention and the like, if nobody else does yet."
+        ),
+    ] = False,
 ) -> None:
     """Take in events without pages, so that taking in goes on while `serve` is away.
 
-    Each worker receives everything; what another one has filed already changes nothing.
+    By MQTT each worker receives everything; what another one has filed already changes nothing. By
+    AMQP (`broker.amqp`) they share what comes.
     """
-    from central_server import serving
+    from central_server import working
 
     logs.write_json_logs()
-    with opened(command, config) as context, serving.taking_in(context, worker):
+    with opened(command, config) as context, ExitStack() as running:
+        service = running.enter_context(working.taking_in(context, worker, projects=projects))
+        if timers:
+            from central_server import serving
+
+            rule_sets.activate(context)
+            running.enter_context(serving.watching(context, service))
         typer.echo("taking in")
-        serving.wait_for_signal()
+        working.wait_for_signal()
+
+
+def project(command: typer.Context, config: ConfigOption = None) -> None:
+    """Project what others take in. On PostgreSQL any number of these share the devices."""
+    from central_server import working
+
+    logs.write_json_logs()
+    with opened(command, config) as context:
+        try:
+            with working.projecting(context):
+                typer.echo("projecting")
+                working.wait_for_signal()
+        except TakenError:
+            fail("another process projects; several can on PostgreSQL only")
 
 
 def migrate(command: typer.Context, config: ConfigOption = None) -> None:
