@@ -62,6 +62,7 @@ soak: $(DEV) $(ASSETS) $(SYSTEM) ## an hour of video, damaged streams, then faul
 	FUZZ_MESSAGES=200000 FUZZ_SEED=$$$$ $(PY) -m pytest -q -s tests/central_server/services/test_payload_fuzz.py
 	FUZZ_SEED=$$(date +%s) $(PY) -m pytest -q tests/edge_agent/runtime/test_fuzz.py
 	$(PY) -m bench soak storm
+	$(PY) -m bench soak cluster
 	$(PY) -m bench soak faults $(SEED)
 
 fleet: $(DEV) $(ASSETS) ## a simulated fleet into a real server, until Ctrl-C

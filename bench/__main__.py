@@ -1,5 +1,5 @@
 """`python -m bench [PART…]`: measures all parts or some; `… soak`: a fleet; `… soak cameras`,
-`… soak storm`, `… soak faults [SEED]`: see those modules.
+`… soak storm`, `… soak faults [SEED]`, `… soak cluster [SEED]`: see those modules.
 """
 
 import logging
@@ -20,10 +20,12 @@ from bench import (
     programs,
     rates,
     ring,
+    storm,
     tamper,
+    workers,
 )
 from bench.camera_soak import MINUTES, soak_cameras
-from bench.fault_soak import soak_faults, soak_storm
+from bench.fault_soak import soak_cluster, soak_faults, soak_storm
 from bench.report import Figure, print_table, store
 from bench.soak import soak
 from central_server.main import read_clock
@@ -34,6 +36,8 @@ PARTS = {
     "programs": programs.measure,
     "intake": rates.measure,
     "growth": growth.measure,
+    "workers": workers.measure,
+    "storm": storm.measure,
     "latency": latency.measure,
     "cameras": edge.measure,
     "key-frames": key_frames.measure,
@@ -58,6 +62,8 @@ def main(arguments: list[str]) -> int:
         return soak_storm(console)
     if arguments[:2] == ["soak", "faults"]:
         return soak_faults(console, int(arguments[2]) if arguments[2:] else None)
+    if arguments[:2] == ["soak", "cluster"]:
+        return soak_cluster(console, int(arguments[2]) if arguments[2:] else None)
     parts = {**PARTS, **LONG_PARTS}
     unknown = [name for name in arguments if name not in parts]
     if unknown:

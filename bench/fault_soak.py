@@ -1,4 +1,5 @@
 """`python -m bench soak faults [SEED]`: worlds of real processes, struck at random without an end.
+`… soak cluster [SEED]`: one of them, around three RabbitMQ nodes, struck so many times.
 
 Each world has another broker, and its own seed, which is printed: `… soak faults SEED` begins with
 that world again. Ends at the first fault that lost, doubled or changed anything, or with Ctrl-C.
@@ -16,12 +17,14 @@ from rich.console import Console
 
 from tests.faults.injections import FAULTS, is_possible
 from tests.faults.judge import strike
+from tests.faults.shared_work import NODE_FAULTS
 from tests.faults.storm import storm
-from tests.faults.world import KINDS, World
+from tests.faults.world import CLUSTER, KINDS, World
 from tests.processes.postgresql import PostgreSQL
 
 STRIKES = 20  # in one world; then the log is long enough to begin anew
 BOXES, MOST_WORKERS = 8, 3
+CLUSTER_STRIKES = 20  # besides each once
 
 
 def soak_faults(console: Console, first_seed: int | None) -> int:
@@ -44,16 +47,50 @@ def strike_world(seed: int) -> None:
     random = Random(seed)  # noqa: S311 - repeatable, not secret
     kind = KINDS[seed % len(KINDS)]
     workers = 0 if kind == "embedded" else random.randint(0, MOST_WORKERS)
+    is_shared = kind == "RabbitMQ" and random.random() < 0.5
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="onestop-faults-")))
         uses_postgresql = random.random() < 0.5
         postgresql = stack.enter_context(PostgreSQL()) if uses_postgresql else None
         world = World(
-            folder / "world", kind, seed, boxes=BOXES, workers=workers, postgresql=postgresql
+            folder / "world",
+            kind,
+            seed,
+            boxes=BOXES,
+            workers=workers,
+            projectors=random.randint(1, 2) if is_shared and workers and uses_postgresql else 0,
+            amqp=is_shared,
+            postgresql=postgresql,
         )
         stack.enter_context(world)
         for name in _choose(random, world):
             strike(world, name, random)
+
+
+def soak_cluster(console: Console, seed: int | None) -> int:
+    """Any node, the leader and the publishers' are killed again and again; the exit code."""
+    seed = int.from_bytes(os.urandom(4), "big") if seed is None else seed
+    console.print(f"cluster: seed {seed}")
+    random = Random(seed)  # noqa: S311 - repeatable, not secret
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="onestop-cluster-")))
+        world = World(
+            folder / "world",
+            CLUSTER,
+            seed,
+            boxes=BOXES,
+            workers=2,
+            projectors=2,
+            postgresql=stack.enter_context(PostgreSQL()),
+        )
+        stack.enter_context(world)
+        try:
+            for name in [*NODE_FAULTS, *random.choices(NODE_FAULTS, k=CLUSTER_STRIKES)]:
+                strike(world, name, random)
+        except (AssertionError, TimeoutError) as error:
+            console.print(f"[bold]{error}[/]\nagain: python -m bench soak cluster {seed}")
+            return 1
+    return 0
 
 
 def _choose(random: Random, world: World) -> Iterator[str]:

@@ -18,8 +18,8 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from bench.load import make_load, publish_in_other_process, write_load
 from bench.report import Figure
 from bench.server import SERVER_USER, make_context
+from central_server.mqtt.broker_link import Delivery
 from central_server.mqtt.ingest_service import IngestService, tune_collector
-from central_server.mqtt.subscriber import Delivery
 from central_server.services import projector
 from central_server.services.context import ServerContext
 from central_server.services.device_receipts import Addressed

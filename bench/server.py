@@ -3,11 +3,12 @@
 from pathlib import Path
 
 from bench.load import SEED, bench_desk, first_day
+from central_server.broker_settings import BrokerSettings
 from central_server.main import read_clock
 from central_server.services import rule_sets
 from central_server.services.context import ServerContext
 from central_server.services.keys import load_keys
-from central_server.settings import BrokerSettings, ServerSettings
+from central_server.settings import ServerSettings
 from central_server.simulation.fleet import device_key
 from central_server.storage import months, registry, schema
 from central_server.storage.tables import DeskRow, DeviceRow, UnitRow
@@ -30,17 +31,24 @@ def make_context(
     broker_port: int,
     devices: int,
     probes: int = 0,
+    *,
     database_url: str | None = None,
+    amqp: str | None = None,
 ) -> ServerContext:
     """A server in that new folder, with the keys in `keys`; `probes`: desks of another box.
 
-    `database_url`: an empty database; else SQLite in the folder.
+    `database_url`: not SQLite; `amqp`: of a RabbitMQ node.
     """
     folder.mkdir(parents=True)
     settings = ServerSettings(
         directory=folder,
         database_url=database_url,
-        broker=BrokerSettings(port=broker_port, username=SERVER_USER, password=SERVER_USER),
+        broker=BrokerSettings(
+            port=broker_port,
+            username=SERVER_USER,
+            password=SERVER_USER,
+            amqp=() if amqp is None else (amqp,),
+        ),
     )
     database = Database(settings.database_address)
     schema.migrate(database)

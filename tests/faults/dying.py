@@ -32,11 +32,12 @@ class KillPoint:
     is_before: bool
 
 
+POINT_OF_PROJECTORS = "during project"
 POINTS = {
     "before append": KillPoint("central_server.services.ingest", "append", True),
     "between commit and receipt": KillPoint("central_server.services.ingest", "append", False),
     # All is written and nothing committed: the projector's transaction is still open.
-    "during project": KillPoint("central_server.services.stream_projector", "project", False),
+    POINT_OF_PROJECTORS: KillPoint("central_server.services.stream_projector", "project", False),
     "between storing and sending": KillPoint("edge_agent.delivery.outbox", "Outbox.append", False),
     "between receipt and prune": KillPoint(
         "edge_agent.delivery.outbox", "Outbox.apply_receipt", True

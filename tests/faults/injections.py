@@ -20,7 +20,7 @@ from event_protocol.names import DeviceId
 from event_protocol.topics import Channel, topic_of
 from tests.faults.dying import POINT, POINTS_OF_BOX, POINTS_OF_SERVER
 from tests.faults.fleet import Fleet
-from tests.faults.world import STOCK_QUEUE, World
+from tests.faults.world import CLUSTER, STOCK_QUEUE, World
 from tests.processes.ports import wait_until
 from tests.processes.program import Program
 
@@ -31,13 +31,18 @@ Fault = Callable[[World, Random], None]
 
 FAULTS: dict[str, Fault] = {}
 """By name, in the order in which they stand here."""
+_IN: dict[str, Callable[[World], bool]] = {}
 
 
-def fault(name: str) -> Callable[[Fault], Fault]:
-    """Enters a function under its name."""
+def fault(
+    name: str, is_possible_in: Callable[[World], bool] | None = None
+) -> Callable[[Fault], Fault]:
+    """Enters a function under its name, and the worlds that can be struck so; else all."""
 
     def enter(strike: Fault) -> Fault:
         FAULTS[name] = strike
+        if is_possible_in is not None:
+            _IN[name] = is_possible_in
         return strike
 
     return enter
@@ -45,9 +50,20 @@ def fault(name: str) -> Callable[[Fault], Fault]:
 
 def is_possible(name: str, world: World) -> bool:
     """Whether that world can be struck so."""
-    if name in ("disk full at the server",):
-        return world.context.database.is_sqlite
-    return name != "database down and back" or world.postgresql is not None
+    return name not in _IN or _IN[name](world)
+
+
+def _is_on_sqlite(world: World) -> bool:
+    return world.context.database.is_sqlite
+
+
+def _is_on_postgresql(world: World) -> bool:
+    return world.postgresql is not None
+
+
+def _has_one_broker(world: World) -> bool:
+    """Three nodes that fell together take two minutes to find each other again."""
+    return world.kind != CLUSTER
 
 
 # --- the server -----------------------------------------------------------------------------------
@@ -65,7 +81,7 @@ def kill_server(world: World, random: Random) -> None:
 def _die_at(point: str) -> Fault:
     def strike(world: World, random: Random) -> None:
         with world.servers_that_die(point, random.randint(1, 3)):
-            _speak_until_dead(world, world.servers)
+            _speak_until_dead(world, world.those_that_come_to(point))
 
     return strike
 
@@ -84,7 +100,7 @@ def overflow(world: World, _random: Random) -> None:
     world.start_servers()
 
 
-@fault("disk full at the server")
+@fault("disk full at the server", _is_on_sqlite)
 def fill_server(world: World, _random: Random) -> None:
     before = [server.output.count("database refuses") for server in world.servers]
     with _full_disk(*world.servers):
@@ -101,7 +117,7 @@ def lock_database(world: World, random: Random) -> None:
         time.sleep(random.uniform(0.5, 1.5))
 
 
-@fault("database down and back")
+@fault("database down and back", _is_on_postgresql)
 def stop_database(world: World, random: Random) -> None:
     assert world.postgresql is not None
     world.fleet.say(BURST)
@@ -123,14 +139,14 @@ def jump_server(world: World, random: Random) -> None:
 # --- the broker and the way to it -----------------------------------------------------------------
 
 
-@fault("broker killed")
+@fault("broker killed", _has_one_broker)
 def kill_broker(world: World, random: Random) -> None:
     world.fleet.say(BURST)
     time.sleep(random.uniform(0, 0.5))
     world.restart_broker(forgetting=False)
 
 
-@fault("broker killed, its state deleted")
+@fault("broker killed, its state deleted", _has_one_broker)
 def empty_broker(world: World, random: Random) -> None:
     world.fleet.say(BURST)
     time.sleep(random.uniform(0, 0.5))
@@ -267,7 +283,7 @@ def jump_boxes(world: World, random: Random) -> None:
         time.sleep(0.3)
 
 
-@fault("everything killed at any moment")
+@fault("everything killed at any moment", _has_one_broker)
 def kill_anything(world: World, random: Random) -> None:
     strikes = [kill_server, kill_broker, kill_boxes]
     random.shuffle(strikes)

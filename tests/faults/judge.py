@@ -11,6 +11,7 @@ from central_server.services import rebuild
 from central_server.storage import quarantine
 from central_server.storage.tables import EventRow, StreamRow
 from tests.central_server.services.desk_days import derived
+from tests.faults import shared_work  # noqa: F401 - enters its faults
 from tests.faults.injections import FAULTS, LOOKS_EVERY_S
 from tests.faults.world import World
 from tests.processes.ports import wait_until

@@ -1,4 +1,4 @@
-"""Faults around RabbitMQ with short queues, one worker and PostgreSQL."""
+"""Faults around RabbitMQ's shared queue, two workers, two projectors and PostgreSQL."""
 
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from tests.processes.postgresql import PostgreSQL
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(400)]
 
 FAULTS = (
+    "one of each kind of process killed",
     "server dies during project",
     "database down and back",
     "boxes killed",
@@ -20,6 +21,14 @@ FAULTS = (
 def test_nothing_is_lost_or_twice(tmp_path: Path) -> None:
     with (
         PostgreSQL() as postgresql,
-        World(tmp_path / "world", "RabbitMQ", SEED, workers=1, postgresql=postgresql) as world,
+        World(
+            tmp_path / "world",
+            "RabbitMQ",
+            SEED,
+            workers=2,
+            projectors=2,
+            amqp=True,
+            postgresql=postgresql,
+        ) as world,
     ):
         strike_all(world, FAULTS)

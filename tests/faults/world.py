@@ -10,12 +10,13 @@ from typing import Self
 import psutil
 import yaml
 
+from central_server.broker_settings import BrokerSettings
 from central_server.main import build
 from central_server.services import broker_accounts, registry, rule_sets
-from central_server.settings import BrokerSettings, EvidenceSettings, ServerSettings, WebSettings
+from central_server.settings import EvidenceSettings, ServerSettings, WebSettings
 from central_server.storage import schema
 from event_protocol.names import DeviceId
-from tests.faults.dying import CLOCK, POINT
+from tests.faults.dying import CLOCK, POINT, POINT_OF_PROJECTORS
 from tests.faults.fleet import REPOSITORY, Fleet
 from tests.processes.cable import Cable
 from tests.processes.mosquitto import Mosquitto
@@ -23,8 +24,11 @@ from tests.processes.ports import free_port, is_listening, wait_until
 from tests.processes.postgresql import PostgreSQL
 from tests.processes.program import Program
 from tests.processes.rabbitmq import RabbitMQ
+from tests.processes.rabbitmq_cluster import RabbitMQCluster
 
 KINDS = ("embedded", "stock Mosquitto", "our Mosquitto", "RabbitMQ")
+CLUSTER = "RabbitMQ cluster"
+NODES = 3
 STOCK_QUEUE = 1000  # Mosquitto's own limit of messages that wait for one subscriber
 # The same story on every run of the tests; the soak takes another for each world.
 SEED = int(os.environ.get("FAULTS_SEED", "1"))
@@ -32,10 +36,16 @@ _OURS = REPOSITORY / "configs" / "mosquitto"
 _LINKED = '"linked to broker"'
 
 
+_PROJECTING = "projecting"
+_PROJECTOR = ["project"]
+
+
 class Server(Program):
-    """One server or worker; `config` is its settings file."""
+    """One server, worker or projector; `config` is its settings file."""
 
     def __init__(self, command: list[str], config: Path, clock: Path, log: Path) -> None:
+        self.is_projector = command == _PROJECTOR
+        self._sign = _PROJECTING if self.is_projector else _LINKED
         program = [sys.executable, "-m", "tests.faults.dying", "central-server"]
         arguments: list[str | Path] = [*program, *command, "--config", config]
         super().__init__(arguments, log, {CLOCK: str(clock)}, REPOSITORY)
@@ -43,13 +53,13 @@ class Server(Program):
 
     def start(self) -> Self:
         """Start (again); `wait_until_linked` tells when it hears."""
-        self._links_before = self.output.count(_LINKED)
+        self._links_before = self.output.count(self._sign)
         return super().start()
 
     def wait_until_linked(self) -> None:
-        """Until this run has subscribed at the broker."""
+        """Until this run has subscribed at the broker, or projects."""
         wait_until(
-            lambda: self.output.count(_LINKED) > self._links_before or not self.is_running,
+            lambda: self.output.count(self._sign) > self._links_before or not self.is_running,
             60,
             "the server is linked",
         )
@@ -60,6 +70,8 @@ class World:
     """`kind` of broker; `postgresql`: running, else SQLite; as a context, all runs.
 
     `workers`: so many processes that only take in; 0: one server with its pages and timers.
+    `projectors`: so many that project, and then the workers do not. `amqp`: the workers share a
+    queue of RabbitMQ's; in a cluster always.
     """
 
     def __init__(
@@ -70,6 +82,8 @@ class World:
         *,
         boxes: int = 3,
         workers: int = 0,
+        projectors: int = 0,
+        amqp: bool = False,
         postgresql: PostgreSQL | None = None,
     ) -> None:
         folder.mkdir(parents=True)
@@ -78,22 +92,30 @@ class World:
         self.clock = folder / "clock"
         self.clock.write_text("0")
         self.devices = [DeviceId(f"box-{number}") for number in range(boxes)]
-        self.port = free_port()
+        self.ports = [
+            (free_port(), free_port()) for _ in range(NODES if kind == CLUSTER else 1)
+        ]  # of each node, for MQTT and AMQP
+        self.port = self.ports[0][0]
+        nodes = [f"127.0.0.1:{port}" for _, port in self.ports]
         self.settings = ServerSettings(
             directory=folder / "server",
             rules_file=REPOSITORY / "configs" / "flag_rules.yaml",
             database_url=None if postgresql is None else postgresql.new_database(),
             web=WebSettings(port=free_port()),
             evidence=EvidenceSettings(reserve_mb=0),
-            broker=BrokerSettings(port=self.port, embedded=kind == "embedded"),
+            broker=BrokerSettings(
+                port=self.port,
+                embedded=kind == "embedded",
+                amqp=tuple(nodes) if amqp or kind == CLUSTER else (),
+            ),
         )
         self.context = build(self.settings)
         self.fleet = Fleet(folder / "boxes")
         self.twins: list[Fleet] = []
         self._register()
         self.broker = self._make_broker()
-        self.servers = self._make_servers(workers)
-        self.cable = Cable(self.port)
+        self.servers = self._make_servers(workers, projectors)
+        self.cable = Cable(*(port for port, _ in self.ports))
         self.fleet.connect_through(self.cable.port)
         self._running = ExitStack()
 
@@ -134,15 +156,20 @@ class World:
     @contextmanager
     def servers_that_die(self, point: str, at_call: int) -> Iterator[None]:
         """Within it they run until they come to that point; after it all is well again."""
-        self.kill_servers()
-        for server in self.servers:
+        for server in self.those_that_come_to(point):
+            server.kill()
             server.environment[POINT] = f"{point}:{at_call}"
         self.start_servers()
         yield
-        for server in self.servers:
+        for server in self.those_that_come_to(point):
             assert server.wait() == -9, server.output[-4000:]
             del server.environment[POINT]
         self.start_servers()
+
+    def those_that_come_to(self, point: str) -> list[Server]:
+        """Projectors where there are any, for what projectors do."""
+        projects = point == POINT_OF_PROJECTORS and self.servers[-1].is_projector
+        return [server for server in self.servers if server.is_projector == projects]
 
     def restart_broker(self, *, forgetting: bool) -> None:
         """SIGKILL and a new start; `forgetting`: with nothing of what it kept."""
@@ -192,17 +219,22 @@ class World:
         self.fleet.pair(self.context, self.devices, self.seed)
         broker_accounts.write_password_file(self.context)
 
-    def _make_broker(self) -> Mosquitto | RabbitMQ | None:
+    def _make_broker(self) -> Mosquitto | RabbitMQ | RabbitMQCluster | None:
         folder = self.folder / "broker"
         if self.kind == "embedded":
             return None
-        if self.kind == "RabbitMQ":
+        if self.kind in ("RabbitMQ", CLUSTER):
             name = self.settings.broker.username
             users: dict[str, str] = {
                 device: self.fleet.enrolment_of(device).broker.password for device in self.devices
             }
             users[name] = broker_accounts.own_password(self.context)
-            return RabbitMQ(folder, users, name, port=self.port, longest_queue=STOCK_QUEUE)
+            if self.kind == CLUSTER:
+                return RabbitMQCluster(folder, users, name, self.ports)
+            ((port, amqp_port),) = self.ports
+            return RabbitMQ(
+                folder, users, name, port=port, amqp_port=amqp_port, longest_queue=STOCK_QUEUE
+            )
         settings = [f"max_queued_messages {STOCK_QUEUE}"]
         if self.kind == "our Mosquitto":
             settings = [*_our_limits(), f"acl_file {_OURS / 'acl.conf'}"]
@@ -213,11 +245,13 @@ class World:
         (folder / "passwords").write_text(passwords)
         return broker
 
-    def _make_servers(self, workers: int) -> list[Server]:
+    def _make_servers(self, workers: int, projectors: int) -> list[Server]:
         config = self.folder / "server.yaml"
         content = self.settings.model_dump(mode="json", exclude_none=True)
         config.write_text(yaml.safe_dump(content))
-        commands = [["ingest", "--worker", f"worker-{n}"] for n in range(workers)] or [["serve"]]
+        projects = ["--no-project"] if projectors else []
+        commands = [["ingest", "--worker", f"worker-{n}", *projects] for n in range(workers)]
+        commands = [*(commands or [["serve"]]), *[_PROJECTOR] * projectors]
         return [
             Server(command, config, self.clock, self.folder / f"server-{number}.log")
             for number, command in enumerate(commands)

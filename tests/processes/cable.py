@@ -20,18 +20,20 @@ class _Link:
 
     near: socket.socket
     far: socket.socket
+    target: int
     is_half_open: threading.Event = field(default_factory=threading.Event)
 
 
 class Cable:
-    """Listens on `port` and forwards to `target`; several threads, ended with the context.
+    """Listens on `port` and forwards to the first of `targets` that answers; several threads, ended
+    with the context.
 
     `delay_s`: how long each piece of what is sent takes; `piece` bytes at most. `damage`: what
     becomes of each piece on its way.
     """
 
-    def __init__(self, target: int) -> None:
-        self._target = target
+    def __init__(self, *targets: int) -> None:
+        self._targets = list(targets)
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._listener.getsockname()[1])
         self.delay_s, self.piece = 0.0, CHUNK
@@ -41,6 +43,14 @@ class Cable:
         self._lock = threading.Lock()
         self._links: list[_Link] = []
         self._acceptor = threading.Thread(target=self._accept, daemon=True)
+
+    def prefer(self, target: int) -> None:
+        """New connections go there, while it answers."""
+        self._targets.sort(key=lambda one: one != target)
+
+    def targets_in_use(self) -> set[int]:
+        """Where connections lead just now."""
+        return {link.target for link in self._taken()}
 
     def cut(self) -> None:
         """Break all connections; new ones are broken at once."""
@@ -95,17 +105,23 @@ class Cable:
             if self._is_cut.is_set():
                 near.close()
                 continue
-            try:
-                far = socket.create_connection(("127.0.0.1", self._target), timeout=5)
-            except OSError:
+            reached = self._reach()
+            if reached is None:
                 near.close()
                 continue
-            far.settimeout(None)
-            link = _Link(near, far)
+            link = _Link(near, *reached)
             with self._lock:
                 self._links.append(link)
-            for source, sink in ((near, far), (far, near)):
+            for source, sink in ((near, link.far), (link.far, near)):
                 threading.Thread(target=self._pump, args=(link, source, sink), daemon=True).start()
+
+    def _reach(self) -> tuple[socket.socket, int] | None:
+        for target in self._targets:
+            with contextlib.suppress(OSError):
+                far = socket.create_connection(("127.0.0.1", target), timeout=5)
+                far.settimeout(None)
+                return far, target
+        return None
 
     def _pump(self, link: _Link, source: socket.socket, sink: socket.socket) -> None:
         with contextlib.suppress(OSError):
