@@ -58,7 +58,7 @@ class Worker(IngestService):
 def taking_in(context: ServerContext) -> Iterator[Worker]:
     service = Worker(context, None)
     service.start()
-    wait_until(lambda: service.is_linked, 20, "linked")
+    wait_until(lambda: service.is_linked, 60, "linked")
     try:
         yield service
     finally:
@@ -80,8 +80,8 @@ def test_from_message_to_signed_receipt(context: ServerContext) -> None:
     with taking_in(context), boxed(context) as box:
         box.say(DeviceStatus(status=Link.ONLINE, epoch=1, boot=1), Channel.STATUS)
         box.send(messages)
-        assert box.wait_for(lambda receipt: receipt.through == 300).hash == chain.head
-        assert box.commands.get(timeout=10) is not None
+        assert box.wait_for(lambda receipt: receipt.through == 300, 60).hash == chain.head
+        assert box.commands.get(timeout=60) is not None
         telemetry = Telemetry(
             time=context.now(),
             boot=1,
@@ -93,7 +93,7 @@ def test_from_message_to_signed_receipt(context: ServerContext) -> None:
             outbox_depth=7,
         )
         box.say(telemetry, Channel.TELEMETRY)
-        wait_until(lambda: _device(context).telemetry, 10, "telemetry")
+        wait_until(lambda: _device(context).telemetry, 60, "telemetry")
     assert bodies(context) == [message.payload for message in messages]
     assert _device(context).link == "online"
 
@@ -106,12 +106,12 @@ def test_a_database_that_refuses_holds_the_broker_back_from_each_worker(
     with taking_in(context) as first, boxed(context) as box:
         with context.database.transaction():
             box.send(messages)
-            wait_until(lambda: first.taken == WINDOW, 10, "the window is full")
+            wait_until(lambda: first.taken == WINDOW, 60, "the window is full")
             with taking_in(context) as second:
-                wait_until(lambda: second.taken == WINDOW, 10, "the next goes to the other")
+                wait_until(lambda: second.taken == WINDOW, 60, "the next goes to the other")
                 time.sleep(0.5)
                 assert (first.taken, second.taken) == (WINDOW, WINDOW)
-        box.wait_for(lambda receipt: receipt.through == len(messages))
+        box.wait_for(lambda receipt: receipt.through == len(messages), 60)
     assert len(bodies(context)) == len(messages)
 
 
@@ -119,13 +119,13 @@ def test_it_comes_back_when_the_broker_does(context: ServerContext, broker: Rabb
     chain = EdgeChain()
     with taking_in(context) as service, boxed(context) as box:
         box.send(chain.many(5))
-        box.wait_for(lambda receipt: receipt.through == 5)
+        box.wait_for(lambda receipt: receipt.through == 5, 60)
         broker.kill()
-        wait_until(lambda: not service.is_linked, 20, "the loss is noticed")
+        wait_until(lambda: not service.is_linked, 60, "the loss is noticed")
         broker.start()
-        wait_until(lambda: service.is_linked, 30, "linked again")
+        wait_until(lambda: service.is_linked, 60, "linked again")
         sent = chain.many(5)
-        wait_until(lambda: _comes_through(context, box, sent), 30, "through", 1)
+        wait_until(lambda: _comes_through(context, box, sent), 60, "through", 1)
 
 
 def _comes_through(context: ServerContext, box: Box, sent: list) -> bool:  # type: ignore[type-arg]
