@@ -27,7 +27,8 @@ from tests.processes.ports import free_port, wait_until
 pytestmark = pytest.mark.processes
 
 WIDTH, HEIGHT, FPS = 640, 360, 10
-EMPTY_S, SOMEBODY_S, DARK_S = 1.5, 3, 3.5
+# Played again and again: empty long enough for the alarm of the dark to be over.
+EMPTY_S, SOMEBODY_S, DARK_S = 3, 3, 3.5
 WHOLE = [[0.01, 0.01], [0.99, 0.01], [0.99, 0.99], [0.01, 0.99]]
 SERVER_KEYS = {sealing_key_id(bytes(SEALING_KEY.public_key)): bytes(SEALING_KEY)}
 IMAGE_MARKS = (b"\x89PNG\r\n", b"\xff\xd8\xff\xe0", b"\xff\xd8\xff\xdb", b"\x93NUMPY", b"ftypisom")
