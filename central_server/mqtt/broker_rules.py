@@ -26,11 +26,6 @@ _SERVER_MAY = {
     Action.RECEIVE: server_may_receive,
 }
 
-# Set on a session once its password was right. A refused connection overwrites the user name of
-# the session whose client id it claims, so that the name alone would not do.
-_ACCOUNT = "onestop.account"
-_PASSWORD = "onestop.password"  # noqa: S105 - the name of an attribute, by which it was let in
-
 
 class AccountFile:
     """Names and password hashes from the server's file, read again whenever it changed."""
@@ -59,8 +54,7 @@ class AccountFile:
 
 def is_let_in(session: Session, accounts: AccountFile) -> bool:
     """Whether a session that was let in would be let in now."""
-    account, password = session.attributes.get(_ACCOUNT), session.attributes.get(_PASSWORD)
-    return account is None or accounts.is_right(account, password or "")
+    return accounts.is_right(session.username or "", session.password or "")
 
 
 class AccountPlugin(BaseAuthPlugin):
@@ -78,18 +72,14 @@ class AccountPlugin(BaseAuthPlugin):
         self._accounts = AccountFile(Path(self.config.password_file))
 
     async def authenticate(self, *, session: Session) -> bool | None:
-        """Right name and password, a client id that is nobody else's, an own topic for the will."""
+        """Right name and password, an own client id, an own topic for the will."""
         name, password = session.username or "", session.password or ""
-        owner = session.attributes.get(_ACCOUNT, name)
         allowed = (
-            owner == name
-            and self._accounts.is_right(name, password)
+            self._accounts.is_right(name, password)
             and self._may_use(name, session.client_id or "")
             and self._may_leave(name, session)
         )
-        if allowed:
-            session.attributes[_ACCOUNT], session.attributes[_PASSWORD] = name, password
-        else:
+        if not allowed:
             _log.warning("broker refused a connection", account=name[:64])
         return allowed
 
@@ -124,7 +114,7 @@ class TopicPlugin(BaseTopicPlugin):
         action: Action | None = None,
     ) -> bool | None:
         """Whether this session may do that with that topic."""
-        name = session.attributes.get(_ACCOUNT) if session is not None else None
+        name = session.username if session is not None else None
         if name is None or topic is None or action is None:
             return False
         if name == self.config.server:

@@ -12,6 +12,7 @@ pytestmark = [pytest.mark.processes, pytest.mark.timeout(400)]
 FAULTS = (
     "server dies before append",
     "publisher gone right after PUBACK",
+    "old will after a new birth",
     "database locked",
     "disk full at the server",
 )

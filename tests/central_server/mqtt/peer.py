@@ -23,6 +23,7 @@ class Peer:
         tls: ssl.SSLContext | None = None,
         clean: bool = True,
         will: str | None = None,
+        last_word: bytes = b"will",
     ) -> None:
         self.client = mqtt.Client(
             CallbackAPIVersion.VERSION2,
@@ -36,7 +37,7 @@ class Peer:
         if tls is not None:
             self.client.tls_set_context(tls)
         if will is not None:
-            self.client.will_set(will, b"will", qos=1)
+            self.client.will_set(will, last_word, qos=1)
         self.answers: queue.Queue[bool] = queue.Queue()
         self.granted: queue.Queue[bool] = queue.Queue()
         self.received: queue.Queue[tuple[str, bytes]] = queue.Queue()

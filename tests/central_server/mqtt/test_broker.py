@@ -1,10 +1,15 @@
-"""Both brokers, really running: passwords, own topics only, size limit, death and rebirth."""
+"""Both brokers, really running: passwords, own topics only, one connection for each client id, size
+limit, death and rebirth.
+"""
 
 import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -20,6 +25,7 @@ pytestmark = pytest.mark.processes
 
 PASSWORDS = {"central-server": "server-secret", "device-a": "secret-a", "device-b": "secret-b"}
 QUIET_S = 0.5  # long enough for a message that should not come
+RECEIPTS, STATUS = "onestop/v1/device-a/receipts", "onestop/v1/device-a/status"
 
 
 class Running(Protocol):
@@ -73,9 +79,18 @@ def join(
     client_id: str | None = None,
     clean: bool = True,
     will: str | None = None,
+    last_word: bytes = b"will",
 ) -> Peer:
     password = password or PASSWORDS[name]
-    return Peer(broker.port, name, password, client_id=client_id, clean=clean, will=will)
+    return Peer(
+        broker.port,
+        name,
+        password,
+        client_id=client_id,
+        clean=clean,
+        will=will,
+        last_word=last_word,
+    )
 
 
 @pytest.mark.parametrize(
@@ -150,6 +165,95 @@ def test_another_account_cannot_take_over_a_session(embedded: EmbeddedBroker) ->
         assert not thief.is_accepted
     with join(embedded, "device-a", clean=False) as device:
         assert device.is_accepted
+
+
+def test_who_comes_last_is_served(broker: Running) -> None:
+    """Each of a row of connections throws the one before it out, and gets what is sent."""
+    with ExitStack() as stack:
+        server = stack.enter_context(join(broker, "central-server"))
+        former = None
+        for number in range(4):
+            box = stack.enter_context(join(broker, "device-a", clean=False))
+            assert box.is_accepted
+            assert box.subscribe(RECEIPTS)
+            if former is not None:
+                wait_until(partial(getattr, former, "is_gone"), 10, "thrown out")
+            time.sleep(QUIET_S)  # whatever the end of the former one still does
+            server.publish(RECEIPTS, str(number).encode())
+            # What the former had not acknowledged yet comes again.
+            heard = iter(partial(box.next, 5), None)
+            assert (RECEIPTS, str(number).encode()) in heard
+            former = box
+
+
+def test_who_is_thrown_out_leaves_its_own_will(broker: Running) -> None:
+    with join(broker, "central-server") as server:
+        assert server.subscribe("onestop/v1/+/status")
+        with (
+            join(broker, "device-a", clean=False, will=STATUS, last_word=b"first") as first,
+            join(broker, "device-a", clean=False, will=STATUS, last_word=b"second") as second,
+        ):
+            wait_until(lambda: first.is_gone, 10, "thrown out")
+            if isinstance(broker, EmbeddedBroker):
+                assert server.next() == (STATUS, b"first")
+            else:  # the session goes on
+                assert server.next(QUIET_S) is None
+            second.drop()
+            assert server.next() == (STATUS, b"second")
+
+
+@pytest.mark.parametrize("clean", [False, True])
+@pytest.mark.parametrize("name", ["device-a", "device-b", "nobody"])
+def test_who_is_refused_disturbs_nobody(broker: Running, name: str, clean: bool) -> None:
+    """The box keeps its connection, its session, its subscriptions and its will."""
+    with (
+        join(broker, "central-server") as server,
+        join(broker, "device-a", clean=False, will=STATUS) as box,
+    ):
+        assert server.subscribe("onestop/v1/+/status")
+        assert box.subscribe(RECEIPTS)
+        with Peer(
+            broker.port,
+            name,
+            "a guess",
+            client_id="device-a",
+            clean=clean,
+            will=STATUS,
+            last_word=b"forged",
+        ) as stranger:
+            assert not stranger.is_accepted
+        time.sleep(QUIET_S)
+        assert not box.is_gone
+        server.publish(RECEIPTS, b"receipt")
+        assert box.next(5) == (RECEIPTS, b"receipt")
+        box.drop()
+        assert server.next(5) == (STATUS, b"will")
+
+
+def test_a_clean_session_begins_with_nothing(broker: Running) -> None:
+    """It ends the one before it, and nothing of that waits for whoever comes next."""
+    with join(broker, "central-server") as server:
+        with join(broker, "device-a", clean=False) as box:
+            assert box.subscribe(RECEIPTS)
+            with join(broker, "device-a", clean=True):
+                wait_until(lambda: box.is_gone, 10, "thrown out")
+        server.publish(RECEIPTS, b"for nobody")
+        with join(broker, "device-a", clean=False) as box:
+            assert box.next(QUIET_S) is None
+            assert box.subscribe(RECEIPTS)
+            server.publish(RECEIPTS, b"receipt")
+            assert box.next(5) == (RECEIPTS, b"receipt")
+
+
+def test_who_comes_back_is_sent_what_is_its_own_only(broker: Running) -> None:
+    with join(broker, "central-server") as server, join(broker, "device-b") as other:
+        assert server.subscribe("onestop/v1/+/status")
+        other.publish("onestop/v1/device-b/status", b"kept", retain=True)
+        assert server.next() == ("onestop/v1/device-b/status", b"kept")
+        for _ in range(2):
+            with join(broker, "device-a", clean=False) as box:
+                assert box.subscribe(RECEIPTS)
+                assert box.next(QUIET_S) is None
 
 
 def test_a_new_password_counts_without_a_restart(tmp_path: Path) -> None:

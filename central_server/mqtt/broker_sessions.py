@@ -1,0 +1,171 @@
+"""amqtt's broker, with its sessions put right: whose one is, which connection has it, when it ends.
+
+amqtt itself changes the session kept under a client id before it knows who asks for it, and lets
+the end of a connection that was thrown out mark the session of the next one as away: that one was
+answered and never sent anything again.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import Any
+
+from amqtt.adapters import StreamReaderAdapter, StreamWriterAdapter
+from amqtt.broker import Broker
+from amqtt.errors import AMQTTError, MQTTError, NoDataError
+from amqtt.mqtt.protocol.broker_handler import BrokerProtocolHandler
+from amqtt.session import Session
+
+from event_protocol.messages import MAX_MESSAGE_BYTES
+
+_MAX_PACKET_BYTES = MAX_MESSAGE_BYTES + 1024  # topic and header besides
+_PEERS_FAULT = (AMQTTError, MQTTError, NoDataError)
+# What a connection brings to the session that is kept for it.
+_OF_A_CONNECTION = (
+    *("will_flag", "will_retain", "will_qos", "will_topic", "will_message"),
+    *("username", "password", "keep_alive", "remote_address", "remote_port", "ssl_object"),
+)
+
+
+class PacketTooLargeError(AMQTTError):
+    """The sender is cut off: reading on would mean holding all of it in memory."""
+
+
+class _SizedReader(StreamReaderAdapter):
+    """amqtt reads a packet's body as one piece of whatever length its header claims."""
+
+    async def read(self, n: int = -1) -> bytes:
+        """Up to the largest honest packet."""
+        if n > _MAX_PACKET_BYTES:
+            raise PacketTooLargeError(f"a packet of {n} bytes")
+        return await super().read(n)
+
+
+class _Subscriptions(dict[str, list[tuple[Session, int]]]):
+    """Filters, and who has them.
+
+    amqtt waits for other tasks while it goes through; if one of them subscribed meanwhile, the
+    connection at hand hung, accepted and never served.
+    """
+
+    def __iter__(self) -> Iterator[str]:
+        """Over the filters as they were at the beginning."""
+        return iter(tuple(self.keys()))
+
+
+class _Connection:
+    """The bytes from and to one client, and who serves it once it was let in."""
+
+    def __init__(
+        self, reader: StreamReaderAdapter, writer: StreamWriterAdapter, abort: Callable[[], None]
+    ) -> None:
+        self.reader, self.writer, self.abort = reader, writer, abort
+        self.serving: asyncio.Task[None] | None = None
+        self.is_over = asyncio.Event()
+
+    async def end(self) -> None:
+        """Returns once nothing of it can touch its session any more."""
+        if self.serving is not None:
+            self.serving.cancel()
+        await self.is_over.wait()
+
+
+class SessionBroker(Broker):
+    """amqtt's broker with one connection for each session, and a limit to the size of a packet."""
+
+    def __init__(self, config: dict[str, Any]) -> None:
+        super().__init__(config)
+        self._subscriptions = _Subscriptions()
+        self._connections: dict[str, _Connection] = {}
+
+    async def stream_connected(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, listener_name: str
+    ) -> None:
+        """A client connected by TCP; whatever ends its session ends the connection."""
+        connection = _Connection(
+            _SizedReader(reader), StreamWriterAdapter(writer), writer.transport.abort
+        )
+        try:
+            if connection.writer.get_peer_info() is not None:  # else it has gone already
+                with suppress(*_PEERS_FAULT):
+                    await self._receive(connection, listener_name)
+        finally:
+            writer.close()
+
+    async def cut_off(self, client_id: str) -> None:
+        """Ends that client's connection, if there is one; its session stays."""
+        if client_id in self._connections:
+            await self._connections[client_id].end()
+
+    async def _receive(self, connection: _Connection, listener_name: str) -> None:
+        """Who has no right to the session is refused before anybody notices."""
+        handler, arriving = await BrokerProtocolHandler.init_from_connect(
+            connection.reader, connection.writer, self.plugins_manager
+        )
+        is_let_in = await self._authenticate(arriving, self.listeners_config[listener_name])
+        if is_let_in and self._is_owner(arriving):
+            await self._serve_alone(arriving, handler, connection)
+        else:
+            handler.attach(arriving, connection.reader, connection.writer)
+            await handler.mqtt_connack_authorize(authorize=False)
+
+    def _is_owner(self, arriving: Session) -> bool:
+        """A session stays with the account that began it."""
+        kept = self._kept(arriving)
+        return kept is None or kept.username == arriving.username
+
+    async def _serve_alone(
+        self, arriving: Session, handler: BrokerProtocolHandler, connection: _Connection
+    ) -> None:
+        """Serves it once no other connection has that client id, until it ends or another comes."""
+        client_id = arriving.client_id or ""
+        while client_id in self._connections:
+            await self._connections[client_id].end()
+        # Nothing waits between that look and the two lines below, so that only one gets here.
+        self._connections[client_id] = connection
+        connection.serving = asyncio.create_task(self._serve(arriving, handler, connection))
+        try:
+            await asyncio.wait([connection.serving])
+            session = handler.session
+            if session is not None and session.transitions.is_connected():
+                # Thrown out, or the service failed; amqtt knows no end but the client's own.
+                connection.abort()  # else stopping may wait for a reader that waits for the client
+                await self._handle_disconnect(session, handler, _a_break())
+        finally:
+            del self._connections[client_id]
+            connection.is_over.set()
+
+    async def _serve(
+        self, arriving: Session, handler: BrokerProtocolHandler, connection: _Connection
+    ) -> None:
+        session = await self._session_of(arriving)
+        session.transitions.connect()
+        handler.attach(session, connection.reader, connection.writer)
+        self._sessions[session.client_id or ""] = session, handler
+        with suppress(*_PEERS_FAULT):
+            await handler.mqtt_connack_authorize(authorize=True)
+            await handler.start()
+            await self._publish_session_retained_messages(session)
+            await self._client_message_loop(session, handler)
+
+    async def _session_of(self, arriving: Session) -> Session:
+        """The one that is kept under that client id, or the new one."""
+        kept = self._kept(arriving)
+        if kept is None or kept.clean_session or arriving.clean_session:
+            await self._delete_session(arriving.client_id or "")
+            return arriving
+        for name in _OF_A_CONNECTION:
+            setattr(kept, name, getattr(arriving, name))
+        kept.parent = 1  # its client is told that a session was present
+        return kept
+
+    def _kept(self, arriving: Session) -> Session | None:
+        kept, _ = self._sessions.get(arriving.client_id or "", (None, None))
+        return kept
+
+
+def _a_break() -> asyncio.Future[None]:
+    """A connection's last word when there was none: the will is due."""
+    ended = asyncio.get_running_loop().create_future()
+    ended.set_result(None)
+    return ended
