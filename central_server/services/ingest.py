@@ -15,7 +15,7 @@ from central_server.services.device_receipts import Addressed
 from central_server.services.filing import Incoming, file_message, misfit
 from central_server.storage import events as event_store
 from central_server.storage import quarantine, registry, server_log, streams
-from central_server.storage.events import Place, StoredEvent, is_newer_id
+from central_server.storage.events import Place, StoredEvent
 from central_server.storage.quarantine import IncidentKind, Misfit
 from central_server.storage.streams import Head, Stream
 from event_protocol.names import DeviceId, format_time
@@ -144,19 +144,19 @@ def _advance(
     db: Session, added: Sequence[StoredEvent], heads: Mapping[Stream, Head], now: datetime
 ) -> None:
     """Moves each stream's contiguous head over what was added."""
-    by_stream: dict[Stream, dict[int, str]] = {}
+    by_stream: dict[Stream, list[StoredEvent]] = {}
     for row in added:
-        by_stream.setdefault((row.device, row.epoch), {})[row.sequence] = row.hash
-        head = heads[row.device, row.epoch]
-        if row.event_id is not None and is_newer_id(row.event_id, head.newest_id):
-            head.newest_id = row.event_id
+        by_stream.setdefault((row.device, row.epoch), []).append(row)
     waiting = _list_waiting(db, [heads[stream] for stream in by_stream])
-    for stream, hashes in by_stream.items():
+    for stream, rows in by_stream.items():
         head = heads[stream]
+        head.newest_id = event_store.newest_id(rows, head.newest_id)
+        hashes = {row.sequence: row.hash for row in rows}
         if head.unprojected_since is not None:
             head.unprojected_since = min(head.unprojected_since, now)
         before = head.received_through
-        known = {**waiting.get(stream, {}), **hashes}
+        behind = waiting.get(stream)
+        known = {**behind, **hashes} if behind else hashes
         while (following := known.get(head.received_through + 1)) is not None:
             head.received_through += 1
             head.received_hash = following

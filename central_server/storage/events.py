@@ -104,7 +104,7 @@ def _without_known_ids(
         for row in rows
         if row.event_id is None or first.setdefault((row.device, row.event_id), row) is row
     ]
-    asked = [name for name in first if not is_newer_id(name[1], newest_ids.get(name[0]))]
+    asked = [name for name in first if not _is_newer_id(name[1], newest_ids.get(name[0]))]
     known: set[tuple[str, str]] = set()
     for start in range(0, len(asked), _ASKED_AT_ONCE):
         some = {"names": asked[start : start + _ASKED_AT_ONCE]}
@@ -112,7 +112,13 @@ def _without_known_ids(
     return [row for row in fresh if (row.device, row.event_id) not in known] if known else fresh
 
 
-def is_newer_id(event_id: str, newest: str | None) -> bool:
+def newest_id(rows: Iterable[StoredEvent], before: str | None) -> str | None:
+    """The highest id that tells its time, of these rows of one stream and of those `before`."""
+    newer = [row.event_id for row in rows if row.event_id and _is_newer_id(row.event_id, before)]
+    return max(newer, default=before)
+
+
+def _is_newer_id(event_id: str, newest: str | None) -> bool:
     """Whether it tells its time (UUIDv7) and is above `newest`, the highest such id so far."""
     return len(event_id) == _ID_LETTERS and event_id[14] == "7" and event_id > (newest or "")
 
