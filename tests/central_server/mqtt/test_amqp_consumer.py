@@ -10,6 +10,7 @@ import pytest
 from central_server.mqtt.broker_link import Delivery
 from central_server.mqtt.ingest_service import QUEUED_BATCHES, IngestService
 from central_server.services.context import ServerContext
+from central_server.services.filing import Incoming
 from central_server.storage.tables import DeviceRow
 from central_server.storage.unit_of_work import Database
 from event_protocol.messages import DeviceStatus, Link, Telemetry
@@ -128,7 +129,7 @@ def test_it_comes_back_when_the_broker_does(context: ServerContext, broker: Rabb
         wait_until(lambda: _comes_through(context, box, sent), 60, "through", 1)
 
 
-def _comes_through(context: ServerContext, box: Box, sent: list) -> bool:  # type: ignore[type-arg]
+def _comes_through(context: ServerContext, box: Box, sent: Sequence[Incoming]) -> bool:
     box.send(sent)
     return len(bodies(context)) == 10
 

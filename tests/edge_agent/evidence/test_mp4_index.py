@@ -3,6 +3,7 @@
 import io
 import struct
 from dataclasses import replace
+from functools import cache
 
 import av
 import pytest
@@ -16,11 +17,10 @@ from tests.edge_agent.evidence.streams import draw_stream
 CODECS = ["libx264", "libx265", "mjpeg"]
 
 
-def draw_segment(codec: str, _made: dict[str, bytes] = {}) -> bytes:  # noqa: B006 - drawn once
-    if codec not in _made:
-        (piece,) = draw_stream(codec, 4).pieces()
-        _made[codec] = mux(piece)
-    return _made[codec]
+@cache
+def draw_segment(codec: str) -> bytes:
+    (piece,) = draw_stream(codec, 4).pieces()
+    return mux(piece)
 
 
 @pytest.mark.parametrize("codec", CODECS)
