@@ -23,7 +23,7 @@ from central_server.mqtt.ingest_service import IngestService, tune_collector
 from central_server.services import projector
 from central_server.services.context import ServerContext
 from central_server.services.device_receipts import Addressed
-from central_server.services.filing import Incoming, file_message
+from central_server.services.filing import Filed
 from central_server.services.keys import load_keys
 from central_server.storage import projection
 from central_server.storage.events import StoredEvent
@@ -204,7 +204,7 @@ class _Timed(IngestService):
         self.clock.start()
         super()._take(read)
 
-    def _store(self, batch: Sequence[Delivery]) -> None:
+    def _store(self, batch: Sequence[tuple[Delivery, Filed | None]]) -> None:
         super()._store(batch)
         self.clock.count(len(batch))
 
@@ -212,13 +212,12 @@ class _Timed(IngestService):
 class _WithoutDatabase(_Timed):
     """The same but for the database: what is decoded is forgotten, and receipts are made of it."""
 
-    def _append(self, events: Sequence[Incoming]) -> list[Addressed]:
+    def _append(self, events: Sequence[Filed]) -> list[Addressed]:
         now = self._context.now()
         last: dict[Stream, StoredEvent] = {}
-        for message in events:
-            filed = file_message(message, now)
-            if isinstance(filed, StoredEvent):
-                last[filed.device, filed.epoch] = filed
+        for _, entry in events:
+            if isinstance(entry, StoredEvent):
+                last[entry.device, entry.epoch] = entry
         return [
             (
                 DeviceId(device),

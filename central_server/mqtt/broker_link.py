@@ -8,7 +8,7 @@ from event_protocol.names import DeviceId
 from event_protocol.topics import Channel
 
 FIRST_RETRY_S, LAST_RETRY_S = 1.0, 5.0
-HANDED_ON_AT_ONCE = 100
+HANDED_ON_AT_ONCE = 20
 
 
 class Delivery(NamedTuple):

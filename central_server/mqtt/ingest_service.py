@@ -9,6 +9,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
 from datetime import datetime
 from typing import TypeVar
 
@@ -21,6 +22,7 @@ from central_server.mqtt.amqp_consumer import AmqpConsumer
 from central_server.mqtt.broker_link import BrokerLink, Delivery
 from central_server.mqtt.broker_tls import make_broker_context
 from central_server.mqtt.projection_thread import ProjectionThread
+from central_server.mqtt.right_of_way import RightOfWay
 from central_server.mqtt.subscriber import Subscriber
 from central_server.services import (
     broker_accounts,
@@ -34,8 +36,9 @@ from central_server.services.background import Repeating
 from central_server.services.context import ServerContext
 from central_server.services.device_links import LinkNews
 from central_server.services.device_receipts import Addressed
-from central_server.services.filing import Incoming
+from central_server.services.filing import Filed, Incoming, file_message, misfit
 from central_server.storage import server_log
+from central_server.storage.long_calls import wrap_in
 from central_server.storage.streams import Stream
 from event_protocol.messages import Command, DeviceConfiguration, encode_signed
 from event_protocol.names import DeviceId
@@ -57,6 +60,7 @@ EVENTS_ENDING = f"/{Channel.EVENTS}"
 COLLECT_EVERY_OBJECTS = 50_000
 
 T = TypeVar("T")
+_Arrival = tuple[Delivery, Filed | None]  # filed if it is an event
 Project = Callable[[Iterable[Stream]], None]
 
 
@@ -78,10 +82,13 @@ class IngestService:
         self, context: ServerContext, project: Project | None, *, worker: str | None = None
     ) -> None:
         self._context = context
-        self._queue: queue.SimpleQueue[Sequence[Delivery]] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[Sequence[_Arrival]] = queue.SimpleQueue()
         self._limit = QUEUED_BATCHES * context.settings.ingest.batch_events
         self._link = self._make_link(worker)
         self._came = self._went = 0  # messages; each counted by one thread only
+        self._way = RightOfWay()
+        # PostgreSQL is another process: each question to it is a pause, in which others go on.
+        self._goes_first = self._way.taken if context.database.is_sqlite else nullcontext
         self._stopping = threading.Event()
         self._committer = threading.Thread(target=self._run, name="ingest", daemon=True)
         self._projection = None if project is None else ProjectionThread(context, project)
@@ -144,8 +151,11 @@ class IngestService:
         )
 
     def _take(self, read: Sequence[Delivery]) -> None:
+        """In the network's thread: reading a message and writing the log then go side by side."""
+        self._way.give()
         self._came += len(read)
-        self._queue.put(read)
+        now = self._context.now()
+        self._queue.put([(one, _file(one, now) if _is_event(one) else None) for one in read])
 
     def _has_room(self) -> bool:
         return self._waiting() < self._limit
@@ -154,6 +164,7 @@ class IngestService:
         return self._came - self._went
 
     def _run(self) -> None:
+        wrap_in(self._way.lent)
         while not self._stopping.is_set():
             batch = self._next_batch()
             if not batch:
@@ -164,7 +175,7 @@ class IngestService:
                 # Neither acknowledged nor receipted, so the devices send it again.
                 _log.exception("batch failed", messages=len(batch))
 
-    def _next_batch(self) -> list[Delivery]:
+    def _next_batch(self) -> list[_Arrival]:
         """About a full batch, or what came until the stream paused; empty after a quiet while."""
         limits = self._context.settings.ingest
         try:
@@ -183,20 +194,20 @@ class IngestService:
     def _patience_s(self, deadline: float) -> float:
         return max(0.0, min(IDLE_S, deadline - time.monotonic()))
 
-    def _store(self, batch: Sequence[Delivery]) -> None:
+    def _store(self, batch: Sequence[_Arrival]) -> None:
         """Commit, acknowledge, send receipts, and have the rest of the work done elsewhere."""
-        events = [Incoming(one.topic, one.payload) for one in batch if _is_event(one)]
+        events = [filed for _, filed in batch if filed is not None]
         news = [
             LinkNews(Incoming(one.topic, one.payload), one.retained)
-            for one in batch
-            if not _is_event(one)
+            for one, filed in batch
+            if filed is None
         ]
         with metrics.BATCH_SECONDS.time():
             receipts = self._until_stored(lambda: self._append(events)) if events else []
             online = self._until_stored(lambda: device_links.take(self._context, news))
         if receipts is None or online is None:
             return  # told to stop before the database took it
-        self._link.acknowledge(batch)
+        self._link.acknowledge([one for one, _ in batch])
         self._send(receipts)
         if self._projection is not None:
             self._projection.add((device, receipt.epoch) for device, receipt in receipts)
@@ -210,7 +221,8 @@ class IngestService:
         wait_s = FIRST_RETRY_S
         while not self._stopping.is_set():
             try:
-                stored = store()
+                with self._goes_first():
+                    stored = store()
             except OperationalError as error:  # locked, full, down: not the messages' fault
                 self.failure = str(error.orig)
                 metrics.STORE_FAILURES.inc()
@@ -222,17 +234,17 @@ class IngestService:
                 return stored
         return None
 
-    def _append(self, events: Sequence[Incoming]) -> list[Addressed]:
+    def _append(self, events: Sequence[Filed]) -> list[Addressed]:
         """Appends; a message that the database can't take is found by halving, and set aside."""
         try:
-            return ingest.append(self._context, events)
+            return ingest.append_filed(self._context, events)
         except OperationalError:
             raise
         except SQLAlchemyError as error:
             if len(events) == 1:
                 _log.error("a message can't be stored", kind=type(error).__name__)
                 metrics.UNSTORABLE.inc()
-                return ingest.set_aside(self._context, events[0], type(error).__name__)
+                return ingest.set_aside(self._context, events[0].message, type(error).__name__)
             middle = len(events) // 2
             return self._append(events[:middle]) + self._append(events[middle:])
 
@@ -271,6 +283,15 @@ class IngestService:
         if changed_at != self._registry_seen:
             self._configure(list(self._configured))
             self._registry_seen = changed_at
+
+
+def _file(delivery: Delivery, received_at: datetime) -> Filed:
+    message = Incoming(delivery.topic, delivery.payload)
+    try:
+        return Filed(message, file_message(message, received_at))
+    except Exception as error:  # noqa: BLE001 - one message must never end the network's thread
+        _log.exception("a message can't be read")
+        return Filed(message, misfit(message, f"can't be read: {type(error).__name__}"))
 
 
 def _is_event(delivery: Delivery) -> bool:

@@ -2,7 +2,8 @@
 
 One thread of ours runs the client and alone touches it: it reads all that is there before it hands
 it on, and writes acknowledgements a batch at a time. The client's own thread waits in `select` for
-each message and wakes itself for each acknowledgement: half of what a message then costs.
+each message and wakes itself for each acknowledgement: half of what a message then costs. Few calls
+to the system, see buffered_socket.py.
 """
 
 import random
@@ -14,7 +15,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 import paho.mqtt.client as mqtt
 import structlog
@@ -27,6 +28,7 @@ from central_server.mqtt.broker_link import (
     LAST_RETRY_S,
     Delivery,
 )
+from central_server.mqtt.buffered_socket import BufferedSocket
 from event_protocol.names import DeviceId
 from event_protocol.topics import Channel, topic_of, topics_of_all
 
@@ -38,6 +40,17 @@ IDLE_MS = 1000  # how often the client looks after its keep-alive
 FULL_MS = 5  # how soon is looked for room again
 # Telemetry at QoS 0: the next one says more than a repeated old one.
 _QOS = {Channel.EVENTS: 1, Channel.STATUS: 1, Channel.TELEMETRY: 0}
+
+
+class _Client(mqtt.Client):
+    """paho's client on a socket that reads ahead; there is no public way to give it one."""
+
+    def _create_socket(self) -> BufferedSocket:
+        return BufferedSocket(super()._create_socket())
+
+    def buffered_socket(self) -> BufferedSocket | None:
+        """The one in use, if there is one."""
+        return cast(BufferedSocket | None, self.socket())
 
 
 class Subscriber:
@@ -71,7 +84,7 @@ class Subscriber:
         self._waker.setblocking(False)
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="mqtt", daemon=True)
-        self._client = mqtt.Client(
+        self._client = _Client(
             CallbackAPIVersion.VERSION2,
             client_id=client_id,
             clean_session=False,  # the broker keeps what comes while we are away
@@ -138,20 +151,21 @@ class Subscriber:
 
     def _turn(self) -> None:
         """Waits for something to do, does it, and lets the client look after its link."""
-        link = self._client.socket()
+        link = self._client.buffered_socket()
         if link is None:
             return
         has_room = self._has_room()
         poller = select.poll()  # not `select`: that ends at 1,024 open files
         poller.register(self._wakes, select.POLLIN)
-        writes = select.POLLOUT if self._client.want_write() else 0
+        writes = select.POLLOUT if self._client.want_write() or link.unsent else 0
         poller.register(link, writes | (select.POLLIN if has_room else 0))
-        # TLS may hold what was read from the network but not by us.
-        is_pending = has_room and isinstance(link, ssl.SSLSocket) and link.pending() > 0
+        is_pending = has_room and link.pending() > 0
         ready = dict(poller.poll(0 if is_pending else IDLE_MS if has_room else FULL_MS))
         if self._wakes.fileno() in ready:
             self._wakes.recv(4096)
+        link.hold()  # a batch's acknowledgements go in one piece
         self._write()
+        link.flush()
         if is_pending or ready.get(link.fileno(), 0) & ~select.POLLOUT:
             self._read_on()
         if self._client.want_write():

@@ -27,6 +27,8 @@ def take(context: ServerContext, news: Iterable[LinkNews]) -> list[Stream]:
     """
     now = context.now()
     readable = [one for item in news if (one := _read(item)) is not None]
+    if not readable:
+        return []
     came_online: list[Stream] = []
     with context.database.transaction() as db:
         known = registry.find_active_devices(db, {device for device, _, _ in readable})

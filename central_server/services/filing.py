@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
+from typing import NamedTuple
 
 import orjson
 
@@ -30,6 +31,13 @@ class Incoming:
 
     topic: str
     payload: bytes
+
+
+class Filed(NamedTuple):
+    """A message and what it became."""
+
+    message: Incoming
+    entry: StoredEvent | Misfit
 
 
 def file_message(message: Incoming, received_at: datetime) -> StoredEvent | Misfit:

@@ -12,7 +12,7 @@ from central_server.domain.server_log import IncidentRecorded
 from central_server.services import device_receipts
 from central_server.services.context import ServerContext
 from central_server.services.device_receipts import Addressed
-from central_server.services.filing import Incoming, file_message, misfit
+from central_server.services.filing import Filed, Incoming, file_message, misfit
 from central_server.storage import events as event_store
 from central_server.storage import quarantine, registry, server_log, streams
 from central_server.storage.events import Place, StoredEvent
@@ -32,14 +32,20 @@ Beside = tuple[StoredEvent, IncidentKind]
 
 
 def append(context: ServerContext, batch: Sequence[Incoming]) -> list[Addressed]:
+    """Files messages as received now and commits them, see `append_filed`."""
+    now = context.now()
+    return append_filed(context, [Filed(one, file_message(one, now)) for one in batch])
+
+
+def append_filed(context: ServerContext, batch: Sequence[Filed]) -> list[Addressed]:
     """Commits a batch, whole or not at all; the receipts may be sent once this returns."""
     now = context.now()
-    filed = [file_message(message, now) for message in batch]
+    senders = {one.entry.device for one in batch if one.entry.device is not None}
     with context.database.transaction() as db:
-        known = registry.find_active_devices(db, {f.device for f in filed if f.device is not None})
-        strangers = {f.device for f in filed if f.device is not None} - known
+        known = registry.find_active_devices(db, senders)
+        strangers = senders - known
         revoked = registry.find_revoked(db, strangers) if strangers else {}
-        rows, misfits = _sort_out(batch, filed, known, revoked)
+        rows, misfits = _sort_out(batch, known, revoked)
         heads = streams.open_heads(db, ((row.device, row.epoch) for row in rows))
         added, beside = _add_rows(db, rows, heads)
         _advance(db, added, heads, now)
@@ -66,15 +72,14 @@ def set_aside(context: ServerContext, message: Incoming, reason: str) -> list[Ad
 
 
 def _sort_out(
-    batch: Sequence[Incoming],
-    filed: Sequence[StoredEvent | Misfit],
+    batch: Sequence[Filed],
     known: Collection[str],
     revoked: Mapping[str, datetime],
 ) -> tuple[list[StoredEvent], list[Misfit]]:
     """Rows of known devices, and what has no place in the log."""
     rows: list[StoredEvent] = []
     misfits: list[Misfit] = []
-    for message, one in zip(batch, filed, strict=True):
+    for message, one in batch:
         if isinstance(one, Misfit):
             misfits.append(one)
         elif one.device in known:
@@ -153,7 +158,8 @@ def _advance(
         head.newest_id = event_store.newest_id(rows, head.newest_id)
         hashes = {row.sequence: row.hash for row in rows}
         if head.unprojected_since is not None:
-            head.unprojected_since = min(head.unprojected_since, now)
+            arrived = min(row.received_at for row in rows)
+            head.unprojected_since = min(head.unprojected_since, arrived)
         before = head.received_through
         behind = waiting.get(stream)
         known = {**behind, **hashes} if behind else hashes

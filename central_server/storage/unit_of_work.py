@@ -11,6 +11,8 @@ from sqlalchemy import Engine, event
 from sqlalchemy.exc import OperationalError
 from sqlmodel import Session, create_engine
 
+from central_server.storage.long_calls import long_call
+
 # A writer waits this long for another before it reports "database is locked" (measured commits of
 # a full batch take well below 100 ms on a slow disk).
 BUSY_TIMEOUT_MS = 10_000
@@ -36,7 +38,8 @@ class Database:
                 session.connection().exec_driver_sql("BEGIN IMMEDIATE")
             try:
                 yield session
-                session.commit()
+                with long_call():
+                    session.commit()
             except BaseException:
                 session.rollback()
                 raise
@@ -59,7 +62,9 @@ class Database:
         if not self.is_sqlite:
             yield
             return
-        if not self._turn.acquire(timeout=BUSY_TIMEOUT_MS / 1000):
+        with long_call():
+            is_ours = self._turn.acquire(timeout=BUSY_TIMEOUT_MS / 1000)
+        if not is_ours:
             # As SQLite itself says it of another process's writer: callers need know one error.
             locked = sqlite3.OperationalError("database is locked")
             raise OperationalError("BEGIN IMMEDIATE", None, locked)

@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from datetime import UTC
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +15,21 @@ import paho.mqtt.client as mqtt
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from sqlalchemy import event
+from sqlmodel import select
 
 from central_server.domain.server_log import RegistryChanged
+from central_server.mqtt import ingest_service
 from central_server.mqtt.broker import EmbeddedBroker, free_port
 from central_server.mqtt.ingest_service import IngestService
 from central_server.services import broker_accounts
 from central_server.services.context import ServerContext
-from central_server.services.filing import Incoming
+from central_server.services.filing import Incoming, file_message
 from central_server.storage import events as event_store
 from central_server.storage import quarantine, registry, server_log
+from central_server.storage.events import StoredEvent
+from central_server.storage.quarantine import Misfit
 from central_server.storage.streams import Stream
-from central_server.storage.tables import DeskRow, DeviceRow
+from central_server.storage.tables import DeskRow, DeviceRow, QuarantineRow
 from central_server.storage.unit_of_work import Database
 from event_protocol.messages import (
     COMMAND,
@@ -202,11 +206,15 @@ def test_a_locked_database_holds_everything_and_recovers(mosquitto_context: Serv
         assert "locked" in str(service.failure)
         assert not service.is_linked
         assert box.receipts.empty()
+        unlocked_at = mosquitto_context.now()
         other.execute("ROLLBACK")
         other.close()
         assert box.wait_for(lambda receipt: receipt.through == 25).hash == chain.head
         assert service.is_linked
     assert len(bodies(mosquitto_context)) == 25
+    with mosquitto_context.database.reading() as db:
+        stored = list(event_store.read_stream(db, DEVICE, 1))
+    assert max(row.received_at for row in stored) < unlocked_at  # when it came, not when it could
 
 
 def test_a_full_disk_refuses_visibly_and_recovers(mosquitto_context: ServerContext) -> None:
@@ -253,6 +261,26 @@ def test_what_one_device_can_make_unstorable_does_not_stop_the_others(
         assert receipt.through == 2
     with mosquitto_context.database.reading() as db:
         assert quarantine.count(db) == 1
+
+
+def test_a_message_that_our_own_code_fails_on_is_set_aside(
+    mosquitto_context: ServerContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever fault is left in the reading: it must not end the network's thread."""
+
+    def file_faultily(message: Incoming, received_at: datetime) -> StoredEvent | Misfit:
+        if message.payload == b"bad luck":
+            raise ZeroDivisionError
+        return file_message(message, received_at)
+
+    monkeypatch.setattr(ingest_service, "file_message", file_faultily)
+    chain = EdgeChain()
+    with serving(mosquitto_context) as (_, box, _):
+        box.send([Incoming(topic_of(DEVICE, Channel.EVENTS), b"bad luck"), *chain.many(3)])
+        assert box.wait_for(lambda receipt: receipt.through == 3).hash == chain.head
+    with mosquitto_context.database.reading() as db:
+        (kept,) = db.connection().execute(select(QuarantineRow.reason, QuarantineRow.payload))
+    assert kept == ("can't be read: ZeroDivisionError", b"bad luck")
 
 
 def test_status_and_telemetry(context: ServerContext) -> None:

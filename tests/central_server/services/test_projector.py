@@ -1,6 +1,7 @@
 """The projector on a real database: the result depends on the logs alone."""
 
 import shutil
+from datetime import timedelta
 from pathlib import Path
 from uuid import UUID
 
@@ -18,7 +19,9 @@ from central_server.domain.server_log import (
 )
 from central_server.services import ingest, projector, rebuild, rule_sets
 from central_server.services.context import ServerContext
-from central_server.storage import registry, server_log
+from central_server.services.filing import Filed, file_message
+from central_server.storage import projection, registry, server_log
+from central_server.storage.streams import Stream
 from central_server.storage.tables import (
     DeskRow,
     FeedbackRow,
@@ -61,6 +64,21 @@ def flags_of(context: ServerContext) -> dict[str, FlagRow]:
 def feedback_of(context: ServerContext, feedback_id: UUID) -> FeedbackRow:
     with context.database.reading() as db:
         return db.get_one(FeedbackRow, str(feedback_id))
+
+
+def test_what_waited_for_the_database_is_projected_too(server: ServerContext) -> None:
+    """It was received long before it could be stored; so was the earlier half of a stream."""
+    messages = busy_morning(server).said
+    middle = len(messages) // 2
+    hours_ago = [server.now() - timedelta(hours=hours) for hours in (1, 5)]
+    grown: set[Stream] = set()
+    for batch, at in zip((messages[:middle], messages[middle:]), hours_ago, strict=True):
+        filed = [Filed(one, file_message(one, at)) for one in batch]
+        grown |= {(name, one.epoch) for name, one in ingest.append_filed(server, filed)}
+    projector.project_devices(server, grown)
+    with server.database.reading() as db:
+        assert not projection.list_behind(db)
+        assert len(list(db.exec(select(SessionRow)))) > 0
 
 
 def test_a_busy_morning(server: ServerContext) -> None:

@@ -1,0 +1,20 @@
+"""Calls into the database that take milliseconds and need no interpreter meanwhile."""
+
+import threading
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+
+_of_thread = threading.local()
+
+
+def wrap_in(wrapping: Callable[[], AbstractContextManager[object]]) -> None:
+    """From now on each long call of this thread is made inside `wrapping()`."""
+    _of_thread.wrapping = wrapping
+
+
+def long_call() -> AbstractContextManager[object]:
+    """To be held around such a call."""
+    wrapping: Callable[[], AbstractContextManager[object]] = getattr(
+        _of_thread, "wrapping", nullcontext
+    )
+    return wrapping()
