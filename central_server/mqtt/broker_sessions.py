@@ -2,10 +2,11 @@
 
 amqtt itself changes the session kept under a client id before it knows who asks for it, and lets
 the end of a connection that was thrown out mark the session of the next one as away: that one was
-answered and never sent anything again.
+answered and never sent anything again. Nor does it miss a client that lost its power.
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any
@@ -20,6 +21,9 @@ from event_protocol.messages import MAX_MESSAGE_BYTES
 
 _MAX_PACKET_BYTES = MAX_MESSAGE_BYTES + 1024  # topic and header besides
 _PEERS_FAULT = (AMQTTError, MQTTError, NoDataError)
+CONNECT_WITHIN_S = 5.0  # a client says who it is in its first packet
+_LONGEST_SLEEP_S = 3600.0
+_SILENT_KEEP_ALIVES = 1.5  # MQTT 3.1.1, 3.1.2.10: then the client is taken for gone
 # What a connection brings to the session that is kept for it.
 _OF_A_CONNECTION = (
     *("will_flag", "will_retain", "will_qos", "will_topic", "will_message"),
@@ -31,14 +35,26 @@ class PacketTooLargeError(AMQTTError):
     """The sender is cut off: reading on would mean holding all of it in memory."""
 
 
-class _SizedReader(StreamReaderAdapter):
-    """amqtt reads a packet's body as one piece of whatever length its header claims."""
+class _ClientReader(StreamReaderAdapter):
+    """Knows when the client was last heard, and reads no packet of any length that it claims."""
+
+    def __init__(self, reader: asyncio.StreamReader) -> None:
+        super().__init__(reader)
+        self._heard_at = time.monotonic()
 
     async def read(self, n: int = -1) -> bytes:
-        """Up to the largest honest packet."""
+        """Up to the largest honest packet, which amqtt wants in one piece."""
         if n > _MAX_PACKET_BYTES:
             raise PacketTooLargeError(f"a packet of {n} bytes")
-        return await super().read(n)
+        content = await super().read(n)
+        self._heard_at = time.monotonic()
+        return content
+
+    async def fall_silent(self, keep_alive_s: int) -> None:
+        """Returns once the client has let its time pass; 0 seconds: it may be silent for ever."""
+        patience_s = _SILENT_KEEP_ALIVES * keep_alive_s if keep_alive_s else float("inf")
+        while (left_s := self._heard_at + patience_s - time.monotonic()) > 0:
+            await asyncio.sleep(min(left_s, _LONGEST_SLEEP_S))
 
 
 class _Subscriptions(dict[str, list[tuple[Session, int]]]):
@@ -57,7 +73,7 @@ class _Connection:
     """The bytes from and to one client, and who serves it once it was let in."""
 
     def __init__(
-        self, reader: StreamReaderAdapter, writer: StreamWriterAdapter, abort: Callable[[], None]
+        self, reader: _ClientReader, writer: StreamWriterAdapter, abort: Callable[[], None]
     ) -> None:
         self.reader, self.writer, self.abort = reader, writer, abort
         self.serving: asyncio.Task[None] | None = None
@@ -83,11 +99,11 @@ class SessionBroker(Broker):
     ) -> None:
         """A client connected by TCP; whatever ends its session ends the connection."""
         connection = _Connection(
-            _SizedReader(reader), StreamWriterAdapter(writer), writer.transport.abort
+            _ClientReader(reader), StreamWriterAdapter(writer), writer.transport.abort
         )
         try:
             if connection.writer.get_peer_info() is not None:  # else it has gone already
-                with suppress(*_PEERS_FAULT):
+                with suppress(*_PEERS_FAULT, TimeoutError):
                     await self._receive(connection, listener_name)
         finally:
             writer.close()
@@ -99,9 +115,10 @@ class SessionBroker(Broker):
 
     async def _receive(self, connection: _Connection, listener_name: str) -> None:
         """Who has no right to the session is refused before anybody notices."""
-        handler, arriving = await BrokerProtocolHandler.init_from_connect(
-            connection.reader, connection.writer, self.plugins_manager
-        )
+        async with asyncio.timeout(CONNECT_WITHIN_S):
+            handler, arriving = await BrokerProtocolHandler.init_from_connect(
+                connection.reader, connection.writer, self.plugins_manager
+            )
         is_let_in = await self._authenticate(arriving, self.listeners_config[listener_name])
         if is_let_in and self._is_owner(arriving):
             await self._serve_alone(arriving, handler, connection)
@@ -123,12 +140,17 @@ class SessionBroker(Broker):
             await self._connections[client_id].end()
         # Nothing waits between that look and the two lines below, so that only one gets here.
         self._connections[client_id] = connection
-        connection.serving = asyncio.create_task(self._serve(arriving, handler, connection))
+        serving = asyncio.create_task(self._serve(arriving, handler, connection))
+        silence = asyncio.create_task(connection.reader.fall_silent(arriving.keep_alive))
+        connection.serving = serving
         try:
-            await asyncio.wait([connection.serving])
+            await asyncio.wait([serving, silence], return_when=asyncio.FIRST_COMPLETED)
+            silence.cancel()
+            serving.cancel()
+            await asyncio.wait([serving])
             session = handler.session
             if session is not None and session.transitions.is_connected():
-                # Thrown out, or the service failed; amqtt knows no end but the client's own.
+                # Thrown out, silent, or not to be served; amqtt knows no end but the client's.
                 connection.abort()  # else stopping may wait for a reader that waits for the client
                 await self._handle_disconnect(session, handler, _a_break())
         finally:

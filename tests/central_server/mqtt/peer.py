@@ -24,6 +24,7 @@ class Peer:
         clean: bool = True,
         will: str | None = None,
         last_word: bytes = b"will",
+        keep_alive_s: int = 60,
     ) -> None:
         self.client = mqtt.Client(
             CallbackAPIVersion.VERSION2,
@@ -54,7 +55,7 @@ class Peer:
             (message.topic, bytes(message.payload))
         )
         try:
-            self.client.connect("127.0.0.1", port)
+            self.client.connect("127.0.0.1", port, keep_alive_s)
         except ssl.SSLError:
             self.answers.put(False)
         self.client.loop_start()
@@ -84,6 +85,10 @@ class Peer:
             return self.received.get(timeout=timeout_s)
         except queue.Empty:
             return None
+
+    def fall_silent(self) -> None:
+        """As if its power had gone: the connection stands, and nobody is there any more."""
+        self.client.loop_stop()
 
     def drop(self) -> None:
         """Without a farewell, so that the will is sent."""
