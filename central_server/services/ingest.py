@@ -3,7 +3,7 @@
 Order of arrival, repeats and the number of workers change nothing in what ends up in the log.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 
 from sqlmodel import Session
@@ -39,9 +39,22 @@ def append(context: ServerContext, batch: Sequence[Incoming]) -> list[Addressed]
 
 def append_filed(context: ServerContext, batch: Sequence[Filed]) -> list[Addressed]:
     """Commits a batch, whole or not at all; the receipts may be sent once this returns."""
+    try:
+        return _commit(context, batch, holds_log=False)
+    except _NeedsLogError:
+        return _commit(context, batch, holds_log=True)
+
+
+class _NeedsLogError(Exception):
+    """The server's log is to be locked before the streams are, but seldom has to be at all."""
+
+
+def _commit(context: ServerContext, batch: Sequence[Filed], *, holds_log: bool) -> list[Addressed]:
     now = context.now()
     senders = {one.entry.device for one in batch if one.entry.device is not None}
     with context.database.transaction() as db:
+        if holds_log:
+            server_log.lock(db)
         known = registry.find_active_devices(db, senders)
         strangers = senders - known
         revoked = registry.find_revoked(db, strangers) if strangers else {}
@@ -50,8 +63,10 @@ def append_filed(context: ServerContext, batch: Sequence[Filed]) -> list[Address
         added, beside = _add_rows(db, rows, heads)
         _advance(db, added, heads, now)
         quarantine.add(db, misfits, now)
-        for row, kind in beside:
-            _record_incident(db, row, kind, now)
+        for incident in _keep_beside(db, beside, now):
+            if not holds_log:
+                raise _NeedsLogError
+            server_log.append(db, incident, at=now)
         registry.mark_heard(db, known, now)
         patience = device_receipts.patience_of(context)
         receipts = [device_receipts.make(db, head, now, patience) for head in heads.values()]
@@ -197,24 +212,26 @@ def _list_waiting(db: Session, heads: Iterable[Head]) -> dict[Stream, dict[int, 
     return waiting
 
 
-def _record_incident(db: Session, row: StoredEvent, kind: IncidentKind, now: datetime) -> None:
+def _keep_beside(
+    db: Session, beside: Iterable[Beside], now: datetime
+) -> Iterator[IncidentRecorded]:
     """What speaks of tampering is kept beside the first, and told once in the server's log."""
-    kept = Misfit(
-        topic=topic_of(DeviceId(row.device), Channel.EVENTS),
-        payload=row.body,
-        sha256=row.hash,
-        kind=kind,
-        reason=_INCIDENT_REASONS[kind],
-        device=row.device,
-        epoch=row.epoch,
-        sequence=row.sequence,
-    )
-    if quarantine.add(db, [kept], now):
-        incident = IncidentRecorded(
+    for row, kind in beside:
+        kept = Misfit(
+            topic=topic_of(DeviceId(row.device), Channel.EVENTS),
+            payload=row.body,
+            sha256=row.hash,
+            kind=kind,
+            reason=_INCIDENT_REASONS[kind],
             device=row.device,
             epoch=row.epoch,
             sequence=row.sequence,
-            kind=kind,
-            sha256=row.hash,
         )
-        server_log.append(db, incident, at=now)
+        if quarantine.add(db, [kept], now):
+            yield IncidentRecorded(
+                device=row.device,
+                epoch=row.epoch,
+                sequence=row.sequence,
+                kind=kind,
+                sha256=row.hash,
+            )

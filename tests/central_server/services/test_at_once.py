@@ -10,15 +10,26 @@ import pytest
 
 from central_server.domain.errors import ConflictError, InvalidError
 from central_server.domain.permissions import FlagScope, UnitId, UserId, everywhere
-from central_server.domain.server_log import DevicePaired, FeedbackReceived, FlagTaken
-from central_server.services import enrolment, feedback, flags, rule_sets
+from central_server.domain.server_log import (
+    DevicePaired,
+    FeedbackReceived,
+    FlagTaken,
+    IncidentRecorded,
+)
+from central_server.services import enrolment, feedback, flags, ingest, rule_sets
 from central_server.services.context import ServerContext
-from central_server.storage import server_log
+from central_server.storage import server_log, streams
 from central_server.storage.places import Place
 from central_server.storage.unit_of_work import Database
 from event_protocol.enrolment import EnrolmentRequest
 from event_protocol.events import FeedbackChannel
-from tests.central_server.factories import Clock, make_context
+from tests.central_server.factories import (
+    START,
+    Clock,
+    EdgeChain,
+    make_context,
+    register_device,
+)
 from tests.factories import NOW, add_province, make_id
 
 T = TypeVar("T")
@@ -88,3 +99,24 @@ def test_a_form_posted_twice_at_once_counts_once(context: ServerContext) -> None
     assert len({one.feedback_id for one in saved}) == 1
     assert len({one.code for one in saved}) == 1
     assert logged(context, FeedbackReceived) == 1
+
+
+def test_an_incident_waits_for_the_log_without_holding_a_stream(
+    postgresql_database: Database, tmp_path: Path
+) -> None:
+    """As projecting does it: first the log, then the streams."""
+    register_device(postgresql_database)
+    context = make_context(postgresql_database, tmp_path, Clock(START))
+    chain = EdgeChain()
+    ingest.append(context, [chain.presence()])
+    forged = EdgeChain().presence()
+    with ThreadPoolExecutor(1) as pool:
+        with context.database.transaction() as db:
+            server_log.lock(db)
+            appending = pool.submit(ingest.append, context, [forged, chain.presence()])
+            with pytest.raises(TimeoutError):
+                appending.result(0.5)
+            streams.open_heads(db, [("device-a", 1)])
+        [(_, receipt)] = appending.result(10)
+    assert receipt.through == 2
+    assert logged(context, IncidentRecorded) == 1
