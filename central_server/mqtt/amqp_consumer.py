@@ -6,9 +6,7 @@ there. The queues are quorum queues: they outlive any one node of three.
 
 import random
 import ssl
-import threading
-from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import Any
@@ -19,14 +17,9 @@ from pika.adapters.blocking_connection import BlockingChannel
 from pika.exceptions import AMQPError
 
 from central_server.broker_settings import BrokerSettings, address_of
-from central_server.mqtt.broker_link import (
-    FIRST_RETRY_S,
-    HANDED_ON_AT_ONCE,
-    LAST_RETRY_S,
-    Delivery,
-)
-from event_protocol.names import DeviceId
-from event_protocol.topics import Channel, topic_of, topics_of_all
+from central_server.mqtt.broker_link import Delivery
+from central_server.mqtt.link_thread import LinkThread
+from event_protocol.topics import Channel, topics_of_all
 
 _log = structlog.get_logger()
 
@@ -46,11 +39,10 @@ IDLE_S = 1.0
 _PERSISTENT = pika.BasicProperties(delivery_mode=2)  # which the plug-in takes for QoS 1
 
 
-class AmqpConsumer:
-    """A `BrokerLink` to any of the nodes in `settings.amqp`, tried in random order.
+class AmqpConsumer(LinkThread):
+    """A connection to any of the nodes in `settings.amqp`, tried in random order.
 
     `window`: the broker delivers so many that are not acknowledged, and no more until they are.
-    One thread of ours runs the connection and alone touches it.
     """
 
     def __init__(
@@ -63,37 +55,10 @@ class AmqpConsumer:
         window: int,
         now: Callable[[], datetime],
     ) -> None:
+        super().__init__("amqp", take=take, now=now)
         self._settings, self._password, self._tls = settings, password, tls
-        self._take, self._window, self._now = take, window, now
-        self.linked_since: datetime | None = None
-        self._retry_s = FIRST_RETRY_S
-        self._link = 0
-        self._read: list[Delivery] = []
-        self._done: deque[Delivery] = deque()
-        self._outgoing: deque[tuple[str, bytes]] = deque()
+        self._window = window
         self._connection: pika.BlockingConnection | None = None
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="amqp", daemon=True)
-
-    def start(self) -> None:
-        """Connects in the background, and again whenever the link breaks."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Closes the link; what was not acknowledged goes to another worker at once."""
-        self._stopping.set()
-        self._wake()
-        self._thread.join()
-
-    def acknowledge(self, deliveries: Iterable[Delivery]) -> None:
-        """Tells the broker that these messages, and all that came before them, are done with."""
-        self._done.extend(deliveries)
-        self._wake()
-
-    def publish(self, messages: Iterable[tuple[DeviceId, Channel, bytes]]) -> None:
-        """Sends to devices; while the link is down it waits in memory."""
-        self._outgoing.extend((topic_of(device, of), payload) for device, of, payload in messages)
-        self._wake()
 
     def _wake(self) -> None:
         connection = self._connection
@@ -103,34 +68,27 @@ class AmqpConsumer:
 
     # --- all below runs in the network's thread --------------------------------------------------
 
-    def _run(self) -> None:
-        while not self._stopping.is_set():
-            try:
-                self._serve()
-            except (AMQPError, OSError) as error:
-                said = str(error) or type(error).__name__
-                if self.linked_since is None:
-                    _log.warning("broker can't be reached", reason=said)
-                else:
-                    _log.warning("link to broker lost", reason=said)
-            finally:
-                self._connection = self.linked_since = None
-                self._read.clear()  # it comes again
-            # Half of it by chance: several workers shall not all come back at once.
-            self._stopping.wait(self._retry_s * random.uniform(0.5, 1.0))  # noqa: S311 - no secret
-            self._retry_s = min(2 * self._retry_s, LAST_RETRY_S)
-
     def _serve(self) -> None:
-        """One connection, until it breaks (an error) or we are to stop."""
+        try:
+            self._connect_and_serve()
+        except (AMQPError, OSError) as error:
+            said = str(error) or type(error).__name__
+            if self.linked_since is None:
+                _log.warning("broker can't be reached", reason=said)
+            else:
+                _log.warning("link to broker lost", reason=said)
+        finally:
+            self._connection = self.linked_since = None
+            self._read.clear()  # it comes again
+
+    def _connect_and_serve(self) -> None:
         nodes = [self._parameters(node) for node in self._settings.amqp]
         random.shuffle(nodes)
         connection = pika.BlockingConnection(nodes)
-        self._link += 1
         channel = connection.channel()
         self._consume(channel)
         self._connection = connection
-        self.linked_since, self._retry_s = self._now(), FIRST_RETRY_S
-        _log.info("linked to broker", nodes=self._settings.amqp)
+        self._note_link(nodes=self._settings.amqp)
         while not self._stopping.is_set():
             connection.process_data_events(IDLE_S)
             self._hand_on()
@@ -164,14 +122,7 @@ class AmqpConsumer:
         self, _channel: object, method: Any, _properties: object, payload: bytes
     ) -> None:
         topic = method.routing_key.replace(".", "/")  # no name holds a dot
-        self._read.append(Delivery(topic, payload, False, method.delivery_tag, 1, self._link))
-        if len(self._read) == HANDED_ON_AT_ONCE:
-            self._hand_on()
-
-    def _hand_on(self) -> None:
-        if self._read:
-            read, self._read = self._read, []
-            self._take(read)
+        self._note_read(Delivery(topic, payload, False, method.delivery_tag, 1, self._link))
 
     def _write(self, channel: BlockingChannel) -> None:
         """One acknowledgement for all that is done with, then what waits to be sent."""

@@ -7,9 +7,6 @@ from typing import NamedTuple, Protocol
 from event_protocol.names import DeviceId
 from event_protocol.topics import Channel
 
-FIRST_RETRY_S, LAST_RETRY_S = 1.0, 5.0
-HANDED_ON_AT_ONCE = 20
-
 
 class Delivery(NamedTuple):
     """One message as the broker delivered it; the last three are for its acknowledgement."""

@@ -6,13 +6,10 @@ each message and wakes itself for each acknowledgement: half of what a message t
 to the system, see buffered_socket.py.
 """
 
-import random
 import select
 import socket
 import ssl
-import threading
-from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import Any, cast
@@ -22,15 +19,10 @@ import structlog
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
 
 from central_server.broker_settings import BrokerSettings
-from central_server.mqtt.broker_link import (
-    FIRST_RETRY_S,
-    HANDED_ON_AT_ONCE,
-    LAST_RETRY_S,
-    Delivery,
-)
+from central_server.mqtt.broker_link import Delivery
 from central_server.mqtt.buffered_socket import BufferedSocket
-from event_protocol.names import DeviceId
-from event_protocol.topics import Channel, topic_of, topics_of_all
+from central_server.mqtt.link_thread import LinkThread
+from event_protocol.topics import Channel, topics_of_all
 
 _log = structlog.get_logger()
 
@@ -53,11 +45,10 @@ class _Client(mqtt.Client):
         return cast(BufferedSocket | None, self.socket())
 
 
-class Subscriber:
-    """A persistent session under a fixed client id; connects again by itself.
+class Subscriber(LinkThread):
+    """A persistent session under a fixed client id.
 
-    `take` gets what was read at once, in the network's thread; while `has_room` says no, nothing
-    is read, which holds the broker back. `acknowledge` and `publish`: any thread.
+    While `has_room` says no, nothing is read, which holds the broker back.
     """
 
     def __init__(
@@ -71,19 +62,11 @@ class Subscriber:
         has_room: Callable[[], bool],
         now: Callable[[], datetime],
     ) -> None:
-        self._settings = settings
-        self._take, self._has_room, self._now = take, has_room, now
-        self.linked_since: datetime | None = None
-        self._retry_s = FIRST_RETRY_S
-        self._link = 0
-        self._read: list[Delivery] = []
+        super().__init__("mqtt", take=take, now=now)
+        self._settings, self._has_room = settings, has_room
         self._has_read = 0  # messages in this turn
-        self._done: deque[Delivery] = deque()
-        self._outgoing: deque[tuple[str, bytes]] = deque()
         self._waker, self._wakes = socket.socketpair()
         self._waker.setblocking(False)
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="mqtt", daemon=True)
         self._client = _Client(
             CallbackAPIVersion.VERSION2,
             client_id=client_id,
@@ -99,29 +82,13 @@ class Subscriber:
         self._client.on_disconnect = self._on_disconnect
         self._client.on_message = self._on_message
 
-    def start(self) -> None:
-        """Connects in the background, and again whenever the link breaks."""
-        self._thread.start()
-
     def stop(self) -> None:
         """Closes the link; what was not acknowledged is delivered again next time."""
-        self._stopping.set()
-        self._wake()
-        self._thread.join()
+        super().stop()
         # The callbacks close a circle; without it the client gives its sockets back at once.
         self._client.on_connect = self._client.on_disconnect = self._client.on_message = None
         self._waker.close()
         self._wakes.close()
-
-    def acknowledge(self, deliveries: Iterable[Delivery]) -> None:
-        """Tells the broker that these messages are safe here."""
-        self._done.extend(deliveries)
-        self._wake()
-
-    def publish(self, messages: Iterable[tuple[DeviceId, Channel, bytes]]) -> None:
-        """Sends to devices at QoS 1; while the link is down it waits in memory."""
-        self._outgoing.extend((topic_of(device, of), payload) for device, of, payload in messages)
-        self._wake()
 
     def _wake(self) -> None:
         with suppress(BlockingIOError):  # woken often enough already
@@ -129,25 +96,17 @@ class Subscriber:
 
     # --- all below runs in the network's thread --------------------------------------------------
 
-    def _run(self) -> None:
-        while not self._stopping.is_set():
-            if self._connect():
-                while self._client.socket() is not None and not self._stopping.is_set():
-                    self._turn()
-            # Half of it by chance: several workers shall not all come back at once.
-            self._stopping.wait(self._retry_s * random.uniform(0.5, 1.0))  # noqa: S311 - no secret
-            self._retry_s = min(2 * self._retry_s, LAST_RETRY_S)
-        self._write()
-        self._client.disconnect()
-
-    def _connect(self) -> bool:
-        self._link += 1
+    def _serve(self) -> None:
         try:
             self._client.connect(self._settings.host, self._settings.port, KEEPALIVE_S)
         except OSError as error:
             _log.warning("broker can't be reached", reason=str(error))
-            return False
-        return True
+            return
+        while self._client.socket() is not None and not self._stopping.is_set():
+            self._turn()
+        if self._stopping.is_set():
+            self._write()
+            self._client.disconnect()
 
     def _turn(self) -> None:
         """Waits for something to do, does it, and lets the client look after its link."""
@@ -181,11 +140,6 @@ class Subscriber:
                 break
         self._hand_on()
 
-    def _hand_on(self) -> None:
-        if self._read:
-            read, self._read = self._read, []
-            self._take(read)
-
     def _write(self) -> None:
         """What waits to be sent; it goes on waiting while the broker has not let us in."""
         if self.linked_since is None:
@@ -205,8 +159,7 @@ class Subscriber:
             _log.error("broker refuses the server", reason=str(reason))
             return
         client.subscribe([(topics_of_all(channel), qos) for channel, qos in _QOS.items()])
-        self.linked_since, self._retry_s = self._now(), FIRST_RETRY_S
-        _log.info("linked to broker", host=self._settings.host, port=self._settings.port)
+        self._note_link(host=self._settings.host, port=self._settings.port)
 
     def _on_disconnect(
         self, _client: mqtt.Client, _data: object, _flags: object, reason: Any, _properties: object
@@ -216,7 +169,8 @@ class Subscriber:
         self.linked_since = None
 
     def _on_message(self, _client: mqtt.Client, _data: object, message: mqtt.MQTTMessage) -> None:
-        self._read.append(
+        self._has_read += 1
+        self._note_read(
             Delivery(
                 message.topic,
                 bytes(message.payload),
@@ -226,6 +180,3 @@ class Subscriber:
                 self._link,
             )
         )
-        self._has_read += 1
-        if len(self._read) == HANDED_ON_AT_ONCE:  # the client may read thousands in one go
-            self._hand_on()

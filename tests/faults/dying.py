@@ -34,8 +34,10 @@ class KillPoint:
 
 POINT_OF_PROJECTORS = "during project"
 POINTS = {
-    "before append": KillPoint("central_server.services.ingest", "append", True),
-    "between commit and receipt": KillPoint("central_server.services.ingest", "append", False),
+    "before append": KillPoint("central_server.services.ingest", "append_filed", True),
+    "between commit and receipt": KillPoint(
+        "central_server.services.ingest", "append_filed", False
+    ),
     # All is written and nothing committed: the projector's transaction is still open.
     POINT_OF_PROJECTORS: KillPoint("central_server.services.stream_projector", "project", False),
     "between storing and sending": KillPoint("edge_agent.delivery.outbox", "Outbox.append", False),
