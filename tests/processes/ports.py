@@ -1,17 +1,26 @@
 """Free loopback ports, and waiting for what real programs do in their own time."""
 
+import secrets
 import socket
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 POLL_S = 0.02
 
 
+# Below what Linux gives to outgoing connections: one of these could take the port of a server that
+# is to be started again, or, looking for it, find itself.
+FIRST_PORT, LAST_PORT = 10_000, 32_000
+
+
 def free_port() -> int:
-    """A TCP port that nobody listens on just now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A TCP port that nobody uses just now, and no outgoing connection will."""
+    while True:
+        port = FIRST_PORT + secrets.randbelow(LAST_PORT - FIRST_PORT)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def is_listening(port: int) -> bool:
