@@ -330,7 +330,7 @@ class UnitRow(SQLModel, table=True):
     __tablename__ = "unit"
 
     unit_id: str = Field(primary_key=True, max_length=64)
-    parent_id: str | None = Field(default=None, max_length=64, index=True)
+    parent_id: str | None = Field(default=None, max_length=64)
     name: str = Field(max_length=200)
     kind: str = Field(max_length=40)
     valid_from: date

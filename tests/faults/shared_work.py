@@ -15,7 +15,8 @@ from tests.processes.rabbitmq_cluster import RabbitMQCluster
 
 GO_ON_WITHIN_S = 180
 ANY, LEADER, PUBLISHERS = "any node killed", "the queue's leader killed", "publishers' node killed"
-NODE_FAULTS = (ANY, LEADER, PUBLISHERS)
+MOST = "most or all nodes killed"
+NODE_FAULTS = (ANY, LEADER, PUBLISHERS, MOST)
 
 
 def _several_work(world: World) -> bool:
@@ -73,6 +74,19 @@ def _of_publishers(world: World, cluster: RabbitMQCluster, random: Random) -> Ra
 fault(ANY, _has_nodes)(_kill_node(_any))
 fault(LEADER, _has_nodes)(_kill_node(_leader))
 fault(PUBLISHERS, _has_nodes)(_kill_node(_of_publishers))
+
+
+@fault(MOST, _has_nodes)
+def kill_most_nodes(world: World, random: Random) -> None:
+    """Without a majority nothing goes on, and boxes and workers wait."""
+    assert isinstance(world.broker, RabbitMQCluster)
+    world.fleet.say(BURST)
+    time.sleep(random.uniform(0, 0.5))
+    for node in random.sample(world.broker.nodes, random.choice((2, 3))):
+        node.kill()
+    world.fleet.say(BURST)
+    time.sleep(random.uniform(0, 3))
+    world.broker.start()
 
 
 def _wait_until_receipted(world: World) -> None:
