@@ -81,6 +81,9 @@ class AmqpConsumer(LinkThread):
             self._connection = self.linked_since = None
             self._read.clear()  # it comes again
 
+    def _hang_up(self) -> None:
+        """Nothing is left: pika's connection ends with its last user."""
+
     def _connect_and_serve(self) -> None:
         nodes = [self._parameters(node) for node in self._settings.amqp]
         random.shuffle(nodes)

@@ -31,7 +31,7 @@ class BrokerLink(Protocol):
         """Closes the link; what was not acknowledged is delivered again, to whom it may be."""
 
     def acknowledge(self, deliveries: Iterable[Delivery]) -> None:
-        """Tells the broker that these messages, and all that came before them, are done with."""
+        """Tells the broker that these messages are done with; AMQP's takes it for all before."""
 
     def publish(self, messages: Iterable[tuple[DeviceId, Channel, bytes]]) -> None:
         """Sends to devices at QoS 1; while the link is down it waits in memory."""

@@ -1,4 +1,4 @@
-"""Few system calls for many small packets: paho asks the socket three times for each message.
+"""Few system calls for many small packets: paho asks the socket three or four times a message.
 
 Each call hands the interpreter's lock to another thread, which may keep it for five milliseconds.
 """
@@ -6,7 +6,7 @@ Each call hands the interpreter's lock to another thread, which may keep it for 
 import ssl
 from typing import Protocol
 
-READ_AT_ONCE = 65_536  # bytes
+READ_AHEAD_BYTES = 65_536
 
 
 _NOT_NOW = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
@@ -34,6 +34,7 @@ class BufferedSocket:
         self._read, self._at = b"", 0
         self._out = bytearray()
         self._holds = False
+        self._broken: OSError | None = None
 
     @property
     def unsent(self) -> int:
@@ -42,8 +43,9 @@ class BufferedSocket:
 
     def recv(self, size: int) -> bytes:
         """At most `size` bytes; empty at the end of the connection."""
+        self._raise_if_broken()
         if self._at == len(self._read):
-            self._read, self._at = self._link.recv(READ_AT_ONCE), 0
+            self._read, self._at = self._link.recv(READ_AHEAD_BYTES), 0
         some = self._read[self._at : self._at + size]
         self._at += len(some)
         return some
@@ -54,6 +56,7 @@ class BufferedSocket:
             self._out += content
             return len(content)
         self.flush()
+        self._raise_if_broken()
         if self._out:
             raise BlockingIOError
         return self._link.send(content)
@@ -63,15 +66,20 @@ class BufferedSocket:
         self._holds = True
 
     def flush(self) -> None:
-        """Sends what was kept, as far as the network takes it."""
+        """Sends what was kept, as far as the network takes it; the next call tells if it broke."""
         self._holds = False
         try:
             while self._out:
                 del self._out[: self._link.send(self._out)]
         except _NOT_NOW:
             pass
-        except OSError:
-            self._out.clear()  # the link is broken, which whoever reads from it is told
+        except OSError as error:
+            self._out.clear()
+            self._broken = error
+
+    def _raise_if_broken(self) -> None:
+        if self._broken is not None:
+            raise self._broken
 
     def close(self) -> None:
         """Sends what it can, and ends the connection."""

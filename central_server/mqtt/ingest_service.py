@@ -36,7 +36,7 @@ from central_server.services.background import Repeating
 from central_server.services.context import ServerContext
 from central_server.services.device_links import LinkNews
 from central_server.services.device_receipts import Addressed
-from central_server.services.filing import Filed, Incoming, file_message, misfit
+from central_server.services.filing import Filed, Incoming, device_of, file_message, misfit
 from central_server.storage import server_log
 from central_server.storage.long_calls import wrap_in
 from central_server.storage.streams import Stream
@@ -172,7 +172,7 @@ class IngestService:
             try:
                 self._store(batch)
             except Exception:  # noqa: BLE001 - a thread's outermost loop
-                # Neither acknowledged nor receipted, so the devices send it again.
+                # Not receipted, so the devices send it again.
                 _log.exception("batch failed", messages=len(batch))
 
     def _next_batch(self) -> list[_Arrival]:
@@ -244,7 +244,7 @@ class IngestService:
             if len(events) == 1:
                 _log.error("a message can't be stored", kind=type(error).__name__)
                 metrics.UNSTORABLE.inc()
-                return ingest.set_aside(self._context, events[0].message, type(error).__name__)
+                return ingest.set_aside(self._context, events[0], type(error).__name__)
             middle = len(events) // 2
             return self._append(events[:middle]) + self._append(events[middle:])
 
@@ -291,7 +291,8 @@ def _file(delivery: Delivery, received_at: datetime) -> Filed:
         return Filed(message, file_message(message, received_at))
     except Exception as error:  # noqa: BLE001 - one message must never end the network's thread
         _log.exception("a message can't be read")
-        return Filed(message, misfit(message, f"can't be read: {type(error).__name__}"))
+        reason = f"can't be read: {type(error).__name__}"
+        return Filed(message, misfit(message, reason, device_of(message.topic)))
 
 
 def _is_event(delivery: Delivery) -> bool:

@@ -53,7 +53,7 @@ class LinkThread(ABC):
         self._thread.join()
 
     def acknowledge(self, deliveries: Iterable[Delivery]) -> None:
-        """Tells the broker that these messages, and all that came before them, are done with."""
+        """Tells the broker that these messages are done with."""
         self._done.extend(deliveries)
         self._wake()
 
@@ -72,10 +72,20 @@ class LinkThread(ABC):
     def _serve(self) -> None:
         """One connection, until it breaks or we are to stop; a broker that is away is no error."""
 
+    @abstractmethod
+    def _hang_up(self) -> None:
+        """Gives the connection up, in whatever state it is."""
+
     def _run(self) -> None:
         while not self._stopping.is_set():
             self._link += 1
-            self._serve()
+            try:
+                self._serve()
+            except Exception:  # noqa: BLE001 - the thread's outermost loop: it must go on
+                _log.exception("link failed")
+                self.linked_since = None
+                self._read.clear()  # it comes again
+                self._hang_up()
             # Half of it by chance: several workers shall not all come back at once.
             self._stopping.wait(self._retry_s * random.uniform(0.5, 1.0))  # noqa: S311 - no secret
             self._retry_s = min(2 * self._retry_s, LAST_RETRY_S)

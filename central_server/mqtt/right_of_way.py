@@ -35,11 +35,13 @@ class RightOfWay:
         if not self._is_taken:
             yield
             return
+        self._is_taken = False
         self._way.release()
         try:
             yield
         finally:
             self._way.acquire()
+            self._is_taken = True
 
     def give(self) -> None:
         """Waits while another thread goes first, but not for long."""

@@ -108,6 +108,11 @@ class Subscriber(LinkThread):
             self._write()
             self._client.disconnect()
 
+    def _hang_up(self) -> None:
+        link = self._client.buffered_socket()
+        if link is not None:
+            link.close()
+
     def _turn(self) -> None:
         """Waits for something to do, does it, and lets the client look after its link."""
         link = self._client.buffered_socket()

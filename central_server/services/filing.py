@@ -42,7 +42,7 @@ class Filed(NamedTuple):
 
 def file_message(message: Incoming, received_at: datetime) -> StoredEvent | Misfit:
     """The row that the message becomes; never raises for what a sender can send."""
-    device = _device_of(message.topic)
+    device = device_of(message.topic)
     if device is None:
         return misfit(message, "not a topic of events")
     if len(message.payload) > MAX_MESSAGE_BYTES:
@@ -56,7 +56,7 @@ def file_message(message: Incoming, received_at: datetime) -> StoredEvent | Misf
 
 
 @lru_cache(maxsize=4096)
-def _device_of(topic: str) -> DeviceId | None:
+def device_of(topic: str) -> DeviceId | None:
     """Whose events the topic carries; the same few topics come again and again."""
     parsed = parse_topic(topic)
     return parsed[0] if parsed is not None and parsed[1] is Channel.EVENTS else None

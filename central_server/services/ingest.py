@@ -76,14 +76,13 @@ def _commit(context: ServerContext, batch: Sequence[Filed], *, holds_log: bool) 
     return receipts
 
 
-def set_aside(context: ServerContext, message: Incoming, reason: str) -> list[Addressed]:
+def set_aside(context: ServerContext, filed: Filed, reason: str) -> list[Addressed]:
     """Refuses one message that the database can't take, so that it does not hold up the others."""
     now = context.now()
-    filed = file_message(message, now)
-    refused = misfit(message, f"can't be stored: {reason}", filed.device)
+    refused = misfit(filed.message, f"can't be stored: {reason}", filed.entry.device)
     with context.database.transaction() as db:
         quarantine.add(db, [refused], now)
-        return device_receipts.name_rejections(db, [], [refused], now) if filed.device else []
+        return device_receipts.name_rejections(db, [], [refused], now) if refused.device else []
 
 
 def _sort_out(

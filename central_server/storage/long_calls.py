@@ -1,4 +1,4 @@
-"""Calls into the database that take milliseconds and need no interpreter meanwhile."""
+"""Where a thread waits for the database for milliseconds, and others could have the interpreter."""
 
 import threading
 from collections.abc import Callable

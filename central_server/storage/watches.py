@@ -49,7 +49,10 @@ def list_holes(db: Session, waiting_since: datetime) -> Iterator[Hole]:
             .order_by(col(EventRow.sequence))
             .limit(1)
         ).first()
-        if behind is None or behind[0] == reached + 1 or behind[1] > waiting_since:
+        if behind is None or behind[0] == reached + 1:
+            continue
+        # What arrived while the database was down may be hours old, and yet nobody has asked.
+        if max(behind[1], stream.gap_since or behind[1]) > waiting_since:
             continue
         hole = Hole(stream.device, stream.epoch, reached + 1, behind[0] - 1)
         if [hole.first, hole.last] not in stream.given_up:

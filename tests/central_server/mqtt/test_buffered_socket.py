@@ -1,11 +1,16 @@
 """The socket between paho and the network: every byte, in order, in few calls."""
 
+import select
 import socket
+import ssl
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
-from central_server.mqtt.buffered_socket import READ_AT_ONCE, BufferedSocket
+from central_server.mqtt.buffered_socket import READ_AHEAD_BYTES, BufferedSocket
+from tests.processes.certificates import make_certificate
 
 Pair = tuple[BufferedSocket, socket.socket]
 
@@ -57,7 +62,7 @@ def test_what_is_held_goes_in_one_piece(pair: Pair) -> None:
 
 def test_what_the_network_does_not_take_waits_its_turn(pair: Pair) -> None:
     ours, theirs = pair
-    much = bytes(range(256)) * (40 * READ_AT_ONCE // 256)
+    much = bytes(range(256)) * (40 * READ_AHEAD_BYTES // 256)
     ours.hold()
     ours.send(much)
     ours.flush()
@@ -67,13 +72,13 @@ def test_what_the_network_does_not_take_waits_its_turn(pair: Pair) -> None:
 
     came = bytearray()
     while len(came) < len(much):
-        came += theirs.recv(READ_AT_ONCE)
+        came += theirs.recv(READ_AHEAD_BYTES)
         ours.flush()
     assert bytes(came) == much
     assert ours.unsent == 0
 
 
-def test_a_broken_link_is_seen_by_reading(pair: Pair) -> None:
+def test_a_broken_link_is_told_by_the_next_call(pair: Pair) -> None:
     ours, theirs = pair
     theirs.close()
     ours.hold()
@@ -81,9 +86,9 @@ def test_a_broken_link_is_seen_by_reading(pair: Pair) -> None:
     ours.flush()
 
     assert ours.unsent == 0
-    with pytest.raises(OSError, match="Broken pipe"):
-        ours.send(b"more")
-    assert ours.recv(1) == b""
+    for call in (lambda: ours.send(b"more"), lambda: ours.recv(1)):
+        with pytest.raises(OSError, match="Broken pipe"):
+            call()
 
 
 def test_closing_sends_what_is_held(pair: Pair) -> None:
@@ -94,3 +99,44 @@ def test_closing_sends_what_is_held(pair: Pair) -> None:
 
     assert theirs.recv(100) == b"goodbye"
     assert theirs.recv(100) == b""
+
+
+@pytest.fixture
+def tls_pair(tmp_path: Path) -> Iterator[tuple[BufferedSocket, ssl.SSLSocket]]:
+    make_certificate(tmp_path)
+    server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    server.load_cert_chain(tmp_path / "certificate", tmp_path / "key")
+    client = ssl.create_default_context(cafile=str(tmp_path / "certificate"))
+    ours, theirs = socket.socketpair()
+    with ThreadPoolExecutor(1) as pool:
+        answering = pool.submit(server.wrap_socket, theirs, server_side=True)
+        asking = client.wrap_socket(ours, server_hostname="localhost")
+        answered = answering.result(10)
+    asking.setblocking(False)
+    answered.settimeout(10)
+    with asking, answered:
+        yield BufferedSocket(asking), answered
+
+
+def test_it_speaks_tls(tls_pair: tuple[BufferedSocket, ssl.SSLSocket]) -> None:
+    ours, theirs = tls_pair
+    with pytest.raises(ssl.SSLWantReadError):
+        ours.recv(1)
+    theirs.sendall(b"abcdef")
+    select.select([ours], [], [], 10)
+    assert ours.recv(2) == b"ab"
+    assert ours.pending() == 4
+    assert ours.recv(10) == b"cdef"
+
+    much = bytes(range(256)) * (40 * READ_AHEAD_BYTES // 256)
+    ours.hold()
+    ours.send(much)
+    ours.flush()
+    assert ours.unsent
+    ours.hold()
+    ours.send(b"and more")  # TLS wants the same bytes again, and takes more of them
+    came = bytearray()
+    while len(came) < len(much) + len(b"and more"):
+        came += theirs.recv(READ_AHEAD_BYTES)
+        ours.flush()
+    assert bytes(came) == much + b"and more"

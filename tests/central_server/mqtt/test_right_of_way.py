@@ -3,28 +3,42 @@
 import threading
 import time
 
-from central_server.mqtt.right_of_way import LONGEST_WAIT_S, RightOfWay
+import pytest
+
+from central_server.mqtt import right_of_way
+from central_server.mqtt.right_of_way import RightOfWay
+
+LONG_S = 20.0
 
 
-def test_nobody_waits_on_a_free_way() -> None:
-    way = RightOfWay()
+@pytest.fixture
+def way(monkeypatch: pytest.MonkeyPatch) -> RightOfWay:
+    """One on which who waits needlessly, or not at all, is seen."""
+    monkeypatch.setattr(right_of_way, "LONGEST_WAIT_S", LONG_S)
+    return RightOfWay()
+
+
+def test_nobody_waits_on_a_free_way(way: RightOfWay) -> None:
+    began = time.monotonic()
     way.give()
     with way.taken():
         pass
     way.give()
     with way.lent():  # not taken: nothing to lend
         way.give()
+    with way.taken(), way.lent(), way.lent():
+        way.give()
+    assert time.monotonic() - began < LONG_S
 
 
-def test_who_gives_waits_until_the_way_is_lent() -> None:
-    way = RightOfWay()
+def test_who_gives_waits_until_the_way_is_lent(way: RightOfWay) -> None:
     steps: list[str] = []
     is_taken = threading.Event()
 
     def go_first() -> None:
         with way.taken():
             is_taken.set()
-            time.sleep(LONGEST_WAIT_S / 4)
+            time.sleep(0.05)
             steps.append("first")
             with way.lent():
                 gave.wait(10)

@@ -10,7 +10,7 @@ from sqlmodel import select
 
 from central_server.services import ingest, rebuild, rule_sets
 from central_server.services.context import ServerContext
-from central_server.services.filing import Incoming
+from central_server.services.filing import Filed, Incoming, file_message
 from central_server.services.tick import tick
 from central_server.storage import server_log
 from central_server.storage.tables import FlagRow, SessionRow, StreamRow
@@ -104,6 +104,18 @@ def test_our_own_absence_is_no_silence(server: Server) -> None:
 
 def test_a_device_never_heard_is_not_silent(server: Server) -> None:
     assert server.ticks(100) == []
+
+
+def test_what_waited_for_the_database_is_asked_for_before_it_is_given_up(server: Server) -> None:
+    """One worker's batch is committed two hours after it came; the other's, a moment later."""
+    chain = DeskChain(server.context).empty_desk().visit(5, 9, UUID(int=1))
+    late = chain.said.pop(1)
+    filed = [Filed(one, file_message(one, minute(10))) for one in chain.said]
+    server.clock.at = minute(130)
+    ingest.append_filed(server.context, filed)
+    assert "gap.given_up" not in server.ticks(131)
+    ingest.append_filed(server.context, [Filed(late, file_message(late, minute(10)))])
+    assert "gap.given_up" not in server.ticks(300)
 
 
 def test_a_gap_is_given_up_after_its_limit_and_projection_goes_on(server: Server) -> None:
