@@ -15,9 +15,14 @@ BOXES, EVENTS = 1000, 60
 def measure(folder: Path) -> list[Figure]:
     """One storm."""
     took_s = storm(
-        folder / "storm", "our Mosquitto", 1, boxes=BOXES, events=EVENTS, open_files=1024,
+        folder / "storm",
+        "our Mosquitto",
+        1,
+        boxes=BOXES,
+        events=EVENTS,
+        open_files=1024,
         within_s=450,
-    )  # fmt: skip
+    )
     how = f"{BOXES} boxes with {EVENTS} events each"
     return [
         Figure("storm drained", took_s, "s", note=how),

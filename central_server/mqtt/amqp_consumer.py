@@ -81,23 +81,19 @@ class AmqpConsumer(LinkThread):
             self._connection = self.linked_since = None
             self._read.clear()  # it comes again
 
-    def _hang_up(self) -> None:
-        """Nothing is left: pika's connection ends with its last user."""
-
     def _connect_and_serve(self) -> None:
         nodes = [self._parameters(node) for node in self._settings.amqp]
         random.shuffle(nodes)
-        connection = pika.BlockingConnection(nodes)
-        channel = connection.channel()
-        self._consume(channel)
-        self._connection = connection
-        self._note_link(nodes=self._settings.amqp)
-        while not self._stopping.is_set():
-            connection.process_data_events(IDLE_S)
-            self._hand_on()
+        with pika.BlockingConnection(nodes) as connection:
+            channel = connection.channel()
+            self._consume(channel)
+            self._connection = connection
+            self._note_link(nodes=self._settings.amqp)
+            while not self._stopping.is_set():
+                connection.process_data_events(IDLE_S)
+                self._hand_on()
+                self._write(channel)
             self._write(channel)
-        self._write(channel)
-        connection.close()
 
     def _parameters(self, node: str) -> pika.ConnectionParameters:
         host, port = address_of(node)

@@ -70,11 +70,10 @@ class LinkThread(ABC):
 
     @abstractmethod
     def _serve(self) -> None:
-        """One connection, until it breaks or we are to stop; a broker that is away is no error."""
+        """One connection, until it breaks or we are to stop; a broker that is away is no error.
 
-    @abstractmethod
-    def _hang_up(self) -> None:
-        """Gives the connection up, in whatever state it is."""
+        Whatever happens, the connection is closed in the end.
+        """
 
     def _run(self) -> None:
         while not self._stopping.is_set():
@@ -85,7 +84,6 @@ class LinkThread(ABC):
                 _log.exception("link failed")
                 self.linked_since = None
                 self._read.clear()  # it comes again
-                self._hang_up()
             # Half of it by chance: several workers shall not all come back at once.
             self._stopping.wait(self._retry_s * random.uniform(0.5, 1.0))  # noqa: S311 - no secret
             self._retry_s = min(2 * self._retry_s, LAST_RETRY_S)

@@ -102,16 +102,16 @@ class Subscriber(LinkThread):
         except OSError as error:
             _log.warning("broker can't be reached", reason=str(error))
             return
-        while self._client.socket() is not None and not self._stopping.is_set():
-            self._turn()
+        try:
+            while self._client.socket() is not None and not self._stopping.is_set():
+                self._turn()
+        except BaseException:
+            if (link := self._client.buffered_socket()) is not None:
+                link.close()
+            raise
         if self._stopping.is_set():
             self._write()
             self._client.disconnect()
-
-    def _hang_up(self) -> None:
-        link = self._client.buffered_socket()
-        if link is not None:
-            link.close()
 
     def _turn(self) -> None:
         """Waits for something to do, does it, and lets the client look after its link."""

@@ -13,10 +13,17 @@ from central_server.services.context import ServerContext
 from central_server.services.filing import Incoming
 from central_server.storage.tables import DeviceRow
 from central_server.storage.unit_of_work import Database
-from event_protocol.messages import DeviceStatus, Link, Telemetry
+from event_protocol.messages import DeviceStatus, Link
 from event_protocol.topics import Channel
 from tests.central_server.factories import EdgeChain, make_context, register_device
-from tests.central_server.mqtt.test_ingest_service import DEVICE, SECRET, Box, bodies
+from tests.central_server.mqtt.test_ingest_service import (
+    DEVICE,
+    SECRET,
+    Box,
+    bodies,
+    stumble_once,
+    telemetry_at,
+)
 from tests.processes.ports import wait_until
 from tests.processes.rabbitmq import RabbitMQ
 
@@ -86,17 +93,7 @@ def test_from_message_to_signed_receipt(context: ServerContext) -> None:
         box.send(messages)
         assert box.wait_for(lambda receipt: receipt.through == 300, 60).hash == chain.head
         assert box.commands.get(timeout=60) is not None
-        telemetry = Telemetry(
-            time=context.now(),
-            boot=1,
-            agent_version="1",
-            cameras={},
-            cpu_percent=12.5,
-            memory_mb=100,
-            disk_free_mb=1000,
-            outbox_depth=7,
-        )
-        box.say(telemetry, Channel.TELEMETRY)
+        box.say(telemetry_at(context.now(), boot=1), Channel.TELEMETRY)
         wait_until(lambda: _device(context).telemetry, 60, "telemetry")
     assert bodies(context) == [message.payload for message in messages]
     assert _device(context).link == "online"
@@ -117,6 +114,17 @@ def test_a_database_that_refuses_holds_the_broker_back_from_each_worker(
                 assert (first.taken, second.taken) == (WINDOW, WINDOW)
         box.wait_for(lambda receipt: receipt.through == len(messages), 60)
     assert len(bodies(context)) == len(messages)
+
+
+def test_a_fault_in_the_networks_thread_costs_the_connection_alone(
+    context: ServerContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stumble_once(monkeypatch)
+    chain = EdgeChain()
+    with taking_in(context), boxed(context) as box:
+        box.send(chain.many(5))
+        assert box.wait_for(lambda receipt: receipt.through == 5, 60).hash == chain.head
+    assert len(bodies(context)) == 5
 
 
 def test_it_comes_back_when_the_broker_does(context: ServerContext, broker: RabbitMQ) -> None:

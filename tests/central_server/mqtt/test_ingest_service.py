@@ -5,7 +5,7 @@ import queue
 import sqlite3
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +20,7 @@ from sqlmodel import select
 from central_server.domain.server_log import RegistryChanged
 from central_server.mqtt import ingest_service
 from central_server.mqtt.broker import EmbeddedBroker, free_port
+from central_server.mqtt.broker_link import Delivery
 from central_server.mqtt.ingest_service import IngestService
 from central_server.services import broker_accounts
 from central_server.services.context import ServerContext
@@ -167,6 +168,19 @@ def bodies(context: ServerContext) -> list[bytes]:
         return [row.body for row in event_store.read_stream(db, DEVICE, 1)]
 
 
+def telemetry_at(time: datetime, boot: int) -> Telemetry:
+    return Telemetry(
+        time=time,
+        boot=boot,
+        agent_version="1",
+        cameras={},
+        cpu_percent=12.5,
+        memory_mb=100,
+        disk_free_mb=1000,
+        outbox_depth=7,
+    )
+
+
 def device_row(context: ServerContext) -> DeviceRow:
     with context.database.reading() as db:
         return db.get_one(DeviceRow, DEVICE)
@@ -293,6 +307,34 @@ def test_a_message_that_our_own_code_fails_on_is_set_aside(
     assert kept == (DEVICE, b"bad luck")
 
 
+def stumble_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first time that anything is read, our own code fails in the network's thread."""
+    take, stumbles = IngestService._take, [True]
+
+    def stumble(service: IngestService, read: Sequence[Delivery]) -> None:
+        if stumbles:
+            stumbles.pop()
+            raise ZeroDivisionError
+        take(service, read)
+
+    monkeypatch.setattr(IngestService, "_take", stumble)
+
+
+def test_a_fault_in_the_networks_thread_costs_the_connection_alone(
+    context: ServerContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stumble_once(monkeypatch)
+    chain = EdgeChain()
+    with serving(context) as (_, box, _):
+        messages = chain.many(5)
+
+        def comes_through() -> bool:
+            box.send(messages)  # as a device does whose receipt stays out
+            return len(bodies(context)) == 5
+
+        wait_until(comes_through, 15, "through", 1)
+
+
 def test_status_and_telemetry(context: ServerContext) -> None:
     with serving(context) as (_, box, _):
         box.say(DeviceStatus(status=Link.ONLINE, epoch=1, boot=2), Channel.STATUS)
@@ -302,17 +344,7 @@ def test_status_and_telemetry(context: ServerContext) -> None:
         assert box.wait_for(lambda receipt: receipt.epoch == 1).through == 0
         old_will = DeviceStatus(status=Link.OFFLINE, epoch=1, boot=1)
         box.say(old_will, Channel.STATUS)
-        telemetry = Telemetry(
-            time=context.now(),
-            boot=2,
-            agent_version="1",
-            cameras={},
-            cpu_percent=12.5,
-            memory_mb=100,
-            disk_free_mb=1000,
-            outbox_depth=7,
-        )
-        box.say(telemetry, Channel.TELEMETRY)
+        box.say(telemetry_at(context.now(), boot=2), Channel.TELEMETRY)
         wait_until(lambda: device_row(context).telemetry, 10, "telemetry")
         row = device_row(context)
         assert (row.link, row.link_epoch, row.link_boot) == ("online", 1, 2)
