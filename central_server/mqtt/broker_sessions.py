@@ -17,6 +17,7 @@ from amqtt.errors import AMQTTError, MQTTError, NoDataError
 from amqtt.mqtt.protocol.broker_handler import BrokerProtocolHandler
 from amqtt.session import Session
 
+from central_server.mqtt.broker_deliveries import DeliveryHandler
 from event_protocol.messages import MAX_MESSAGE_BYTES
 
 _MAX_PACKET_BYTES = MAX_MESSAGE_BYTES + 1024  # topic and header besides
@@ -116,7 +117,7 @@ class SessionBroker(Broker):
     async def _receive(self, connection: _Connection, listener_name: str) -> None:
         """Who has no right to the session is refused before anybody notices."""
         async with asyncio.timeout(CONNECT_WITHIN_S):
-            handler, arriving = await BrokerProtocolHandler.init_from_connect(
+            handler, arriving = await DeliveryHandler.init_from_connect(
                 connection.reader, connection.writer, self.plugins_manager
             )
         is_let_in = await self._authenticate(arriving, self.listeners_config[listener_name])

@@ -25,6 +25,7 @@ class Peer:
         will: str | None = None,
         last_word: bytes = b"will",
         keep_alive_s: int = 60,
+        acknowledges: bool = True,
     ) -> None:
         self.client = mqtt.Client(
             CallbackAPIVersion.VERSION2,
@@ -32,6 +33,7 @@ class Peer:
             clean_session=clean,
             protocol=MQTTProtocolVersion.MQTTv311,
             reconnect_on_failure=False,
+            manual_ack=not acknowledges,
         )
         if name is not None:
             self.client.username_pw_set(name, password)

@@ -80,6 +80,7 @@ def join(
     clean: bool = True,
     will: str | None = None,
     last_word: bytes = b"will",
+    acknowledges: bool = True,
 ) -> Peer:
     password = password or PASSWORDS[name]
     return Peer(
@@ -90,6 +91,7 @@ def join(
         clean=clean,
         will=will,
         last_word=last_word,
+        acknowledges=acknowledges,
     )
 
 
@@ -134,6 +136,40 @@ def test_what_comes_while_the_server_is_away_waits_for_it(broker: Running) -> No
         ) as server:
             received = [server.next() for _ in range(20)]
     assert sorted(int(message[1]) for message in received if message) == list(range(20))
+
+
+def test_who_joins_in_a_stream_hears_nothing_twice(broker: Running) -> None:
+    """What comes while it is let in waits for it, and is sent once."""
+    joined = partial(join, broker, "central-server", client_id="joins-in-a-stream", clean=False)
+    with joined() as server:
+        assert server.subscribe("onestop/v1/+/events")
+    heard = []
+    with join(broker, "device-a") as device:
+        for stretch in range(6):
+            for number in range(50):
+                device.publish("onestop/v1/device-a/events", f"{stretch}-{number}".encode())
+            with joined() as server:
+                heard.append([payload for _, payload in iter(partial(server.next, QUIET_S), None)])
+    assert [len(set(payloads)) for payloads in heard] == [len(payloads) for payloads in heard]
+    assert len(set().union(*heard)) == 300
+
+
+def test_what_was_not_acknowledged_comes_again(broker: Running) -> None:
+    joined = partial(join, broker, "central-server", client_id="goes-silently", clean=False)
+    with join(broker, "device-a") as device:
+        with joined(acknowledges=False) as server:
+            assert server.subscribe("onestop/v1/+/events")
+            for number in range(5):
+                device.publish("onestop/v1/device-a/events", str(number).encode())
+            sent = [server.next() for _ in range(5)]
+            server.drop()
+        with joined() as server:
+            device.publish("onestop/v1/device-a/events", b"5")
+            assert [server.next() for _ in range(5)] == sent
+            assert server.next() == ("onestop/v1/device-a/events", b"5")
+            assert server.next(QUIET_S) is None
+        with joined() as server:
+            assert server.next(QUIET_S) is None
 
 
 def test_ten_megabytes_cut_the_sender_off(broker: Running) -> None:
