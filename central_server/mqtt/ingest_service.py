@@ -9,7 +9,6 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import nullcontext
 from datetime import datetime
 from typing import TypeVar
 
@@ -22,7 +21,6 @@ from central_server.mqtt.amqp_consumer import AmqpConsumer
 from central_server.mqtt.broker_link import BrokerLink, Delivery
 from central_server.mqtt.broker_tls import make_broker_context
 from central_server.mqtt.projection_thread import ProjectionThread
-from central_server.mqtt.right_of_way import RightOfWay
 from central_server.mqtt.subscriber import Subscriber
 from central_server.services import (
     broker_accounts,
@@ -38,7 +36,6 @@ from central_server.services.device_links import LinkNews
 from central_server.services.device_receipts import Addressed
 from central_server.services.filing import Filed, Incoming, device_of, file_message, misfit
 from central_server.storage import server_log
-from central_server.storage.long_calls import wrap_in
 from central_server.storage.streams import Stream
 from event_protocol.messages import Command, DeviceConfiguration, encode_signed
 from event_protocol.names import DeviceId
@@ -86,9 +83,6 @@ class IngestService:
         self._limit = QUEUED_BATCHES * context.settings.ingest.batch_events
         self._link = self._make_link(worker)
         self._came = self._went = 0  # messages; each counted by one thread only
-        self._way = RightOfWay()
-        # PostgreSQL is another process: each question to it is a pause, in which others go on.
-        self._goes_first = self._way.taken if context.database.is_sqlite else nullcontext
         self._stopping = threading.Event()
         self._committer = threading.Thread(target=self._run, name="ingest", daemon=True)
         self._projection = None if project is None else ProjectionThread(context, project)
@@ -152,7 +146,6 @@ class IngestService:
 
     def _take(self, read: Sequence[Delivery]) -> None:
         """In the network's thread: reading a message and writing the log then go side by side."""
-        self._way.give()
         self._came += len(read)
         now = self._context.now()
         self._queue.put([(one, _file(one, now) if _is_event(one) else None) for one in read])
@@ -164,7 +157,6 @@ class IngestService:
         return self._came - self._went
 
     def _run(self) -> None:
-        wrap_in(self._way.lent)
         while not self._stopping.is_set():
             batch = self._next_batch()
             if not batch:
@@ -221,8 +213,7 @@ class IngestService:
         wait_s = FIRST_RETRY_S
         while not self._stopping.is_set():
             try:
-                with self._goes_first():
-                    stored = store()
+                stored = store()
             except OperationalError as error:  # locked, full, down: not the messages' fault
                 self.failure = str(error.orig)
                 metrics.STORE_FAILURES.inc()

@@ -11,7 +11,6 @@ from sqlalchemy.dialects import sqlite
 from sqlmodel import Session
 
 from central_server.storage import event_copies
-from central_server.storage.long_calls import long_call
 from central_server.storage.tables import EventRow, table_of
 
 _EVENT = table_of(EventRow)
@@ -221,8 +220,7 @@ def _insert_in_sqlite(connection: Connection, rows: Sequence[StoredEvent]) -> in
         for row in rows
     ]
     statement = _SQLITE_INSERT.replace(_ONE_ROW, ", ".join([_ONE_ROW] * len(rows)))
-    with long_call():
-        return connection.exec_driver_sql(statement, tuple(chain.from_iterable(values))).rowcount
+    return connection.exec_driver_sql(statement, tuple(chain.from_iterable(values))).rowcount
 
 
 def _time_text(at: datetime) -> str:

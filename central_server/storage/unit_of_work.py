@@ -1,9 +1,9 @@
 """One transaction for each message, request or batch; it commits at its end or not at all."""
 
 import sqlite3
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -11,7 +11,7 @@ from sqlalchemy import Engine, event
 from sqlalchemy.exc import OperationalError
 from sqlmodel import Session, create_engine
 
-from central_server.storage.long_calls import long_call
+from central_server.storage.turns import Turns
 
 # A writer waits this long for another before it reports "database is locked" (measured commits of
 # a full batch take well below 100 ms on a slow disk).
@@ -24,7 +24,8 @@ class Database:
     def __init__(self, url: str) -> None:
         self.engine = _make_engine(url)
         self.is_sqlite = self.engine.dialect.name == "sqlite"
-        self._turn = threading.Lock()
+        file = self.engine.url.database if self.is_sqlite else None
+        self._turns = Turns(Path(file)) if file else None
 
     @contextmanager
     def transaction(self) -> Iterator[Session]:
@@ -38,8 +39,7 @@ class Database:
                 session.connection().exec_driver_sql("BEGIN IMMEDIATE")
             try:
                 yield session
-                with long_call():
-                    session.commit()
+                session.commit()
             except BaseException:
                 session.rollback()
                 raise
@@ -58,24 +58,24 @@ class Database:
 
     @contextmanager
     def _taking_turns(self) -> Iterator[None]:
-        """SQLite's own waiting sleeps in steps of up to 100 ms; our threads take turns without."""
-        if not self.is_sqlite:
+        if self._turns is None:
             yield
             return
-        with long_call():
-            is_ours = self._turn.acquire(timeout=BUSY_TIMEOUT_MS / 1000)
-        if not is_ours:
-            # As SQLite itself says it of another process's writer: callers need know one error.
-            locked = sqlite3.OperationalError("database is locked")
-            raise OperationalError("BEGIN IMMEDIATE", None, locked)
-        try:
+        with ExitStack() as turn:
+            try:
+                turn.enter_context(self._turns.taken(BUSY_TIMEOUT_MS / 1000))
+            except (TimeoutError, OSError) as error:
+                # As SQLite itself says it of another's writer: callers need know one error.
+                says = "database is locked" if isinstance(error, TimeoutError) else str(error)
+                refusal = sqlite3.OperationalError(says)
+                raise OperationalError("BEGIN IMMEDIATE", None, refusal) from error
             yield
-        finally:
-            self._turn.release()
 
     def close(self) -> None:
         """Gives all connections back."""
         self.engine.dispose()
+        if self._turns is not None:
+            self._turns.close()
 
 
 def _make_engine(url: str) -> Engine:
