@@ -28,7 +28,7 @@ from bench.camera_soak import MINUTES, soak_cameras
 from bench.fault_soak import soak_cluster, soak_faults, soak_storm
 from bench.report import Figure, print_table, store
 from bench.soak import soak
-from central_server.main import read_clock
+from central_server.clock import read_clock
 
 RESULTS = Path(__file__).resolve().parent / "results"
 # The longest last: each part's table is shown, and all so far stored, as soon as it is measured.

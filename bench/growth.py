@@ -25,8 +25,8 @@ from sqlmodel import Session
 from bench.load import make_load
 from bench.report import Figure
 from bench.server import make_context
-from central_server.main import read_clock
-from central_server.mqtt.ingest_service import tune_collector
+from central_server.clock import read_clock
+from central_server.mqtt.collector import tune_collector
 from central_server.services import ingest, projector
 from central_server.services.context import ServerContext
 from central_server.services.filing import Incoming, file_message

@@ -15,7 +15,7 @@ from pathlib import Path
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
-from central_server.main import read_clock
+from central_server.clock import read_clock
 from central_server.simulation.fleet import DeviceChain, SimulatedDevice
 from central_server.simulation.habits import HONEST
 from central_server.simulation.visits import Span

@@ -19,11 +19,11 @@ from bench.load import make_load, publish_in_other_process, write_load
 from bench.report import Figure
 from bench.server import SERVER_USER, make_context
 from central_server.mqtt.broker_link import Delivery
-from central_server.mqtt.ingest_service import IngestService, tune_collector
-from central_server.services import projector
+from central_server.mqtt.collector import tune_collector
+from central_server.mqtt.ingest_service import IngestService
+from central_server.mqtt.writer_link import WriterProcess
+from central_server.mqtt.writer_messages import Batch, Listener, Outcome, Ready, Stored, Writer
 from central_server.services.context import ServerContext
-from central_server.services.device_receipts import Addressed
-from central_server.services.filing import Filed
 from central_server.services.keys import load_keys
 from central_server.storage import projection
 from central_server.storage.events import StoredEvent
@@ -32,9 +32,10 @@ from event_protocol.messages import Receipt
 from event_protocol.names import DeviceId
 from event_protocol.topics import Channel, topics_of_all
 from tests.processes.mosquitto import Mosquitto
+from tests.processes.ports import wait_until
 from tests.processes.postgresql import PostgreSQL
 
-EVENTS = 20_000
+EVENTS = 60_000  # some three seconds: the first and the last batch of a run hardly count
 DEVICES = 20
 RUNS = 5
 LONGEST_RUN_S = 120.0
@@ -125,18 +126,15 @@ def _rate_raw(context: ServerContext) -> float:
 
 
 def _rate_undatabased(context: ServerContext) -> float:
-    return _rate_of(_WithoutDatabase(context, lambda _: None))
+    return _rate_of(_Timed(context, _Forgetting(context)))
 
 
 def _rate_append(context: ServerContext) -> float:
-    return _rate_of(_Timed(context, lambda _: None))
+    return _rate_of(_Timed(context, _ReadyFirst(context.settings, projects=False)))
 
 
 def _rate_full(context: ServerContext) -> float:
-    def project(grown: Sequence[Stream]) -> None:
-        projector.project_devices(context, grown)
-
-    service = _Timed(context, lambda grown: project(list(grown)))
+    service = _Timed(context, _ReadyFirst(context.settings, projects=True))
     service.start()
     service.clock.wait_for_rate()
     while _is_behind(context):
@@ -196,32 +194,55 @@ class _Stopwatch:
 class _Timed(IngestService):
     """The server's own intake, timed from the first delivery to the last acknowledgement."""
 
-    def __init__(self, context: ServerContext, project: Callable[..., None]) -> None:
-        super().__init__(context, project)
+    def __init__(self, context: ServerContext, writer: Writer) -> None:
+        super().__init__(context, writer)
         self.clock = _Stopwatch()
 
     def _take(self, read: Sequence[Delivery]) -> None:
         self.clock.start()
         super()._take(read)
 
-    def _store(self, batch: Sequence[tuple[Delivery, Filed | None]]) -> None:
-        super()._store(batch)
-        self.clock.count(len(batch))
+    def on_outcome(self, batch: Batch, outcome: Outcome) -> None:
+        """See `Listener`."""
+        super().on_outcome(batch, outcome)
+        self.clock.count(len(batch.deliveries))
 
 
-class _WithoutDatabase(_Timed):
-    """The same but for the database: what is decoded is forgotten, and receipts are made of it."""
+class _ReadyFirst(WriterProcess):
+    """The server's own log writer; the clock does not run while its process begins."""
 
-    def _append(self, events: Sequence[Filed]) -> list[Addressed]:
+    def start(self, listener: Listener) -> None:
+        """Returns once it takes batches."""
+        super().start(listener)
+        wait_until(lambda: isinstance(listener, _Timed) and listener.failure is None)
+
+
+class _Forgetting:
+    """The same without a database: what was decoded is forgotten, and receipts are made of it."""
+
+    def __init__(self, context: ServerContext) -> None:
+        self._context = context
+
+    def start(self, listener: Listener) -> None:
+        """See `Writer`."""
+        self._listener = listener
+        listener.on_news(Ready())
+
+    def submit(self, batch: Batch) -> None:
+        """Answers at once."""
         now = self._context.now()
         last: dict[Stream, StoredEvent] = {}
-        for _, entry in events:
+        for _, entry in batch.events:
             if isinstance(entry, StoredEvent):
                 last[entry.device, entry.epoch] = entry
-        return [
+        receipts = [
             (
                 DeviceId(device),
                 Receipt(epoch=epoch, through=row.sequence, hash=row.hash, server_time=now),
             )
             for (device, epoch), row in last.items()
         ]
+        self._listener.on_outcome(batch, Stored(receipts, []))
+
+    def stop(self) -> None:
+        """Nothing to end."""

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from bench.load import SEED, bench_desk, first_day
 from central_server.broker_settings import BrokerSettings
-from central_server.main import read_clock
+from central_server.clock import read_clock
 from central_server.services import rule_sets
 from central_server.services.context import ServerContext
 from central_server.services.keys import load_keys

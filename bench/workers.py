@@ -18,6 +18,7 @@ from bench.load import make_load, publish_in_other_process, write_load
 from bench.report import Figure
 from bench.server import SERVER_USER, make_context
 from central_server.mqtt.ingest_service import IngestService
+from central_server.mqtt.log_writer import LogWriter
 from central_server.services.context import ServerContext
 from central_server.services.keys import load_keys
 from central_server.storage import projection
@@ -73,7 +74,7 @@ def _figures(rates: dict[str, float]) -> list[Figure]:
 
 def _fill_queue(context: ServerContext, load: Path) -> None:
     """The first worker makes the queue; what is published then waits in it."""
-    first = IngestService(context, None)
+    first = IngestService(context, LogWriter(context, None))
     first.start()
     wait_until(lambda: first.is_linked, 30, "the queue is made")
     first.stop()

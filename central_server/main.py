@@ -1,9 +1,8 @@
-"""`central-server`: owns the clock, and joins the commands."""
-
-from datetime import UTC, datetime
+"""`central-server`: joins the commands, and gives them the clock."""
 
 import typer
 
+from central_server.clock import read_clock
 from central_server.commands import opening, proving, registering, running, safekeeping, securing
 from central_server.services.context import ServerContext
 from central_server.settings import ServerSettings
@@ -31,11 +30,6 @@ app.command()(safekeeping.restore)
 app.command("make-backup-key")(safekeeping.make_backup_key)
 app.command("rotate-keys")(safekeeping.rotate_keys)
 app.command("erase-feedback")(safekeeping.erase_feedback)
-
-
-def read_clock() -> datetime:
-    """The one place where the server reads the time."""
-    return datetime.now(UTC)  # noqa: TID251 - main.py owns the clock
 
 
 def build(settings: ServerSettings) -> ServerContext:

@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 
-from central_server.mqtt.ingest_service import IngestService, tune_collector
+from central_server.mqtt.collector import tune_collector
+from central_server.mqtt.ingest_service import IngestService
 from central_server.mqtt.projection_thread import ProjectionThread
-from central_server.services import projector
+from central_server.mqtt.writer_link import WriterProcess
+from central_server.services import metrics, projector
 from central_server.services.background import Repeating
 from central_server.services.context import ServerContext
 from central_server.storage.single import OneOfAll
@@ -21,8 +23,8 @@ def taking_in(
     context: ServerContext, worker: str | None = None, *, projects: bool = True
 ) -> Iterator[IngestService]:
     """The intake, running; `worker` names an extra process beside the main one."""
-    project = partial(projector.project_devices, context)
-    service = IngestService(context, project if projects else None, worker=worker)
+    writer = WriterProcess(context.settings, projects=projects)
+    service = IngestService(context, writer, worker=worker)
     tune_collector()
     service.start()
     try:
@@ -39,7 +41,7 @@ def projecting(context: ServerContext) -> Iterator[None]:
             turn = running.enter_context(OneOfAll(context.database, "projector"))
             turn.require()
         project = partial(projector.project_devices, context, shares=True)
-        thread = ProjectionThread(context, project)
+        thread = ProjectionThread(context, project, metrics.count_projection)
         tune_collector()
         thread.start()
         running.callback(thread.stop)

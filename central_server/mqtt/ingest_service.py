@@ -1,35 +1,34 @@
-"""Takes in what devices send: queue, batches, commit, acknowledgement, receipts, projection.
+"""Takes in what devices send: reads and files it, hands it on in batches, and answers.
 
-Nothing is acknowledged and no receipt leaves before the commit. While the database refuses, the
-batch is kept and tried again; the full queue then stops the reading, which holds the broker back.
+Nothing is acknowledged and no receipt leaves before the log writer has committed. While it can't,
+the full queue stops the reading, which holds the broker back.
 """
 
-import gc
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import TypeVar
 
 import structlog
-from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from central_server.domain.custody_log import KeysRotated
 from central_server.domain.server_log import RegistryChanged
 from central_server.mqtt.amqp_consumer import AmqpConsumer
 from central_server.mqtt.broker_link import BrokerLink, Delivery
 from central_server.mqtt.broker_tls import make_broker_context
-from central_server.mqtt.projection_thread import ProjectionThread
 from central_server.mqtt.subscriber import Subscriber
-from central_server.services import (
-    broker_accounts,
-    device_links,
-    device_receipts,
-    enrolment,
-    ingest,
-    metrics,
+from central_server.mqtt.writer_messages import (
+    Batch,
+    News,
+    Outcome,
+    Projected,
+    Ready,
+    Refusing,
+    Stored,
+    Writer,
 )
+from central_server.services import broker_accounts, device_receipts, enrolment, metrics
 from central_server.services.background import Repeating
 from central_server.services.context import ServerContext
 from central_server.services.device_links import LinkNews
@@ -44,58 +43,45 @@ from event_protocol.topics import Channel
 _log = structlog.get_logger()
 
 QUEUED_BATCHES = 4
+UNDER_WAY = 2  # batches: the writer begins the next one while we still answer
 IDLE_S = 0.005  # a pause in the stream: no use in letting the batch wait for more
 POLL_S = 0.2  # how soon threads see that they should end
-FIRST_RETRY_S, LAST_RETRY_S = 0.1, 5.0
 CHORES_EVERY_S = 5.0
 # What changes something in devices' configurations.
 CHANGES = tuple(str(kind.model_fields["type"].default) for kind in (RegistryChanged, KeysRotated))
 EVENTS_ENDING = f"/{Channel.EVENTS}"
 
-# An event in hand is a dozen small objects that die with their batch, without cycles. At Python's
-# own threshold (700) the collector looks at them all again and again: 50 µs an event, not 37.
-COLLECT_EVERY_OBJECTS = 50_000
-
-T = TypeVar("T")
 _Arrival = tuple[Delivery, Filed | None]  # filed if it is an event
-Project = Callable[[Iterable[Stream]], None]
-
-
-def tune_collector() -> None:
-    """Sets this process's garbage collector for taking in; call once the parts are loaded."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(COLLECT_EVERY_OBJECTS)
 
 
 class IngestService:
     """One process's intake. `worker` tells apart several processes on the same broker.
 
-    `project`: `None` where other processes project. Threads: the network's, one that commits, one
-    that projects, one for chores.
+    Threads: the network's, which files; one that makes batches; one for chores; the writer's, which
+    bring its answers.
     """
 
     def __init__(
-        self, context: ServerContext, project: Project | None, *, worker: str | None = None
+        self, context: ServerContext, writer: Writer, *, worker: str | None = None
     ) -> None:
-        self._context = context
+        self._context, self._writer = context, writer
         self._queue: queue.SimpleQueue[Sequence[_Arrival]] = queue.SimpleQueue()
         self._limit = QUEUED_BATCHES * context.settings.ingest.batch_events
         self._link = self._make_link(worker)
         self._came = self._went = 0  # messages; each counted by one thread only
+        self._free = threading.Semaphore(UNDER_WAY)
         self._stopping = threading.Event()
-        self._committer = threading.Thread(target=self._run, name="ingest", daemon=True)
-        self._projection = None if project is None else ProjectionThread(context, project)
+        self._batcher = threading.Thread(target=self._run, name="ingest", daemon=True)
         self._chores = Repeating("ingest-chores", CHORES_EVERY_S, self._do_chores)
         self._configured: dict[DeviceId, DeviceConfiguration] = {}
         self._registry_seen = 0  # place in the server's log of the last change that devices know
-        self.failure: str | None = None  # why nothing can be stored just now
+        # Why nothing can be stored just now.
+        self.failure: str | None = "the log writer begins"
 
     def start(self) -> None:
         """Begins to take in; what was received and not projected is projected first."""
-        if self._projection is not None:
-            self._projection.start()
-        self._committer.start()
+        self._writer.start(self)
+        self._batcher.start()
         self._chores.start()
         self._link.start()
 
@@ -103,10 +89,9 @@ class IngestService:
         """Ends all threads; what is not committed stays unacknowledged and comes again."""
         self._stopping.set()
         self._chores.stop()
-        self._committer.join()
+        self._batcher.join()
+        self._writer.stop()
         self._link.stop()
-        if self._projection is not None:
-            self._projection.stop()
 
     @property
     def linked_since(self) -> datetime | None:
@@ -158,14 +143,8 @@ class IngestService:
 
     def _run(self) -> None:
         while not self._stopping.is_set():
-            batch = self._next_batch()
-            if not batch:
-                continue
-            try:
-                self._store(batch)
-            except Exception:  # noqa: BLE001 - a thread's outermost loop
-                # Not receipted, so the devices send it again.
-                _log.exception("batch failed", messages=len(batch))
+            if batch := self._next_batch():
+                self._submit(batch)
 
     def _next_batch(self) -> list[_Arrival]:
         """About a full batch, or what came until the stream paused; empty after a quiet while."""
@@ -180,64 +159,59 @@ class IngestService:
                 batch += self._queue.get(timeout=self._patience_s(deadline))
         except queue.Empty:
             pass
-        self._went += len(batch)
         return batch
 
     def _patience_s(self, deadline: float) -> float:
         return max(0.0, min(IDLE_S, deadline - time.monotonic()))
 
-    def _store(self, batch: Sequence[_Arrival]) -> None:
-        """Commit, acknowledge, send receipts, and have the rest of the work done elsewhere."""
-        events = [filed for _, filed in batch if filed is not None]
-        news = [
-            LinkNews(Incoming(one.topic, one.payload), one.retained)
-            for one, filed in batch
-            if filed is None
-        ]
-        with metrics.BATCH_SECONDS.time():
-            receipts = self._until_stored(lambda: self._append(events)) if events else []
-            online = self._until_stored(lambda: device_links.take(self._context, news))
-        if receipts is None or online is None:
-            return  # told to stop before the database took it
-        self._link.acknowledge([one for one, _ in batch])
-        self._send(receipts)
-        if self._projection is not None:
-            self._projection.add((device, receipt.epoch) for device, receipt in receipts)
-        self._greet(online)
-        metrics.MESSAGES.labels("events").inc(len(events))
-        metrics.MESSAGES.labels("health").inc(len(news))
-        metrics.WAITING.set(self._waiting())
+    def _submit(self, batch: Sequence[_Arrival]) -> None:
+        while not self._free.acquire(timeout=POLL_S):
+            if self._stopping.is_set():
+                return
+        self._writer.submit(
+            Batch(
+                events=[filed for _, filed in batch if filed is not None],
+                news=[
+                    LinkNews(Incoming(one.topic, one.payload), one.retained)
+                    for one, filed in batch
+                    if filed is None
+                ],
+                deliveries=[one for one, _ in batch],
+            )
+        )
 
-    def _until_stored(self, store: Callable[[], T]) -> T | None:
-        """Tries again until the database takes it; `None` if told to stop before."""
-        wait_s = FIRST_RETRY_S
-        while not self._stopping.is_set():
-            try:
-                stored = store()
-            except OperationalError as error:  # locked, full, down: not the messages' fault
-                self.failure = str(error.orig)
-                metrics.STORE_FAILURES.inc()
-                _log.error("database refuses, trying again", reason=self.failure, wait_s=wait_s)
-                self._stopping.wait(wait_s)
-                wait_s = min(2 * wait_s, LAST_RETRY_S)
-            else:
-                self.failure = None
-                return stored
-        return None
-
-    def _append(self, events: Sequence[Filed]) -> list[Addressed]:
-        """Appends; a message that the database can't take is found by halving, and set aside."""
+    def on_outcome(self, batch: Batch, outcome: Outcome) -> None:
+        """The writer's word on that batch."""
         try:
-            return ingest.append_filed(self._context, events)
-        except OperationalError:
-            raise
-        except SQLAlchemyError as error:
-            if len(events) == 1:
-                _log.error("a message can't be stored", kind=type(error).__name__)
-                metrics.UNSTORABLE.inc()
-                return ingest.set_aside(self._context, events[0], type(error).__name__)
-            middle = len(events) // 2
-            return self._append(events[:middle]) + self._append(events[middle:])
+            if isinstance(outcome, Stored):
+                self._answer(batch, outcome)
+        except Exception:  # noqa: BLE001 - a thread's outermost loop
+            _log.exception("answer failed")  # devices that miss a receipt send again
+        finally:
+            self._went += len(batch.deliveries)
+            self._free.release()
+            metrics.WAITING.set(self._waiting())
+
+    def on_news(self, news: News) -> None:
+        """What the writer met meanwhile."""
+        if isinstance(news, Ready):
+            self.failure = None
+        elif isinstance(news, Refusing):
+            self.failure = news.reason
+            metrics.STORE_FAILURES.inc()
+        elif isinstance(news, Projected):
+            metrics.count_projection(news.seconds, news.is_failure)
+        else:
+            metrics.UNSTORABLE.inc()
+
+    def _answer(self, batch: Batch, stored: Stored) -> None:
+        self.failure = None
+        self._link.acknowledge(batch.deliveries)
+        self._send(stored.receipts)
+        self._greet(stored.online)
+        metrics.BATCH_SECONDS.observe(time.monotonic() - batch.at_hand)
+        metrics.MESSAGES.labels("events").inc(len(batch.events))
+        metrics.MESSAGES.labels("health").inc(len(batch.news))
 
     def _send(self, receipts: Iterable[Addressed]) -> None:
         key = self._context.keys.signing

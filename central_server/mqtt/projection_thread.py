@@ -1,11 +1,11 @@
 """Projects streams that grew, apart from the thread that commits, so that receipts never wait."""
 
 import threading
+import time
 from collections.abc import Callable, Iterable
 
 import structlog
 
-from central_server.services import metrics
 from central_server.services.context import ServerContext
 from central_server.storage import streams
 from central_server.storage.streams import Stream
@@ -16,10 +16,18 @@ RETRY_S = 2.0
 
 
 class ProjectionThread:
-    """Collects streams while a run is under way; the next run takes all of them at once."""
+    """Collects streams while a run is under way; the next run takes all of them at once.
 
-    def __init__(self, context: ServerContext, project: Callable[[Iterable[Stream]], None]) -> None:
-        self._context, self._project = context, project
+    `count` is told how many seconds each run took, and whether it failed.
+    """
+
+    def __init__(
+        self,
+        context: ServerContext,
+        project: Callable[[Iterable[Stream]], None],
+        count: Callable[[float, bool], None],
+    ) -> None:
+        self._context, self._project, self._count = context, project, count
         self._grown: set[Stream] = set()
         self._has_work = threading.Condition()
         self._stopping = threading.Event()
@@ -65,11 +73,11 @@ class ProjectionThread:
         return [stream for stream in grown if len(grown) == 1 or not self._try([stream])]
 
     def _try(self, grown: list[Stream]) -> bool:
+        began, is_done = time.monotonic(), True
         try:
-            with metrics.PROJECTION_SECONDS.time():
-                self._project(grown)
+            self._project(grown)
         except Exception:  # noqa: BLE001 - a thread's outermost loop: the stream is tried again
-            metrics.PROJECTION_FAILURES.inc()
             _log.exception("projection failed", streams=len(grown))
-            return False
-        return True
+            is_done = False
+        self._count(time.monotonic() - began, not is_done)
+        return is_done

@@ -17,3 +17,10 @@ PROJECTION_SECONDS = Histogram(
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10),
 )
 PROJECTION_FAILURES = Counter("onestop_projection_failures", "Runs of the projector that failed.")
+
+
+def count_projection(seconds: float, is_failure: bool) -> None:
+    """One run of the projector."""
+    PROJECTION_SECONDS.observe(seconds)
+    if is_failure:
+        PROJECTION_FAILURES.inc()

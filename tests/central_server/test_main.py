@@ -75,7 +75,7 @@ def address(server: Program) -> str:
 
 def test_from_nothing_to_a_paired_device(commands: Commands, server: Program) -> None:
     at = address(server)
-    assert httpx.get(f"{at}/readyz").json()["broker"] is True
+    wait_until(lambda: httpx.get(f"{at}/readyz").json()["broker"], 15, "it takes in")
     assert httpx.get(f"{at}/login").status_code == 200
     citizens = httpx.get(f"{at}/r")
     assert citizens.status_code == 200

@@ -80,13 +80,17 @@ class Province(Program):
             self.mosquitto.kill()
             self.start_mosquitto()
             return
+        self.embedded_broker().kill()
+        wait_until(lambda: is_listening(self.broker_port), 30, "the broker is back")
+
+    def embedded_broker(self) -> psutil.Process:
+        """The server's child."""
         (broker,) = [
             child
             for child in psutil.Process(self.pid).children()
             if "central_server.mqtt.broker_process" in child.cmdline()
         ]
-        broker.kill()
-        wait_until(lambda: is_listening(self.broker_port), 30, "the broker is back")
+        return broker
 
     def enrol(self, agent: "DeskAgent", broker_port: int | None = None) -> None:
         """Pair the agent; `broker_port`: of a cable plugged in before the broker."""

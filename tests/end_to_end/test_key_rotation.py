@@ -11,6 +11,7 @@ from sqlmodel import col, select
 from central_server.domain.custody_log import SealingKeysRetired
 from central_server.domain.server_log import DevicePaired
 from central_server.mqtt.ingest_service import IngestService
+from central_server.mqtt.log_writer import LogWriter
 from central_server.services import enrolment, key_rotation, projector, rebuild, verification
 from central_server.services.context import ServerContext
 from central_server.services.keys import load_keys
@@ -107,7 +108,8 @@ def test_keys_change_while_boxes_are_there_and_while_they_are_away(
         paired = DevicePaired(device=DEVICE, public_key=key.public_key().public_bytes_raw().hex())
         server_log.append(db, paired, at=now())
     box = Box(context, tmp_path / "box", key)
-    service = IngestService(context, lambda streams: projector.project_devices(context, streams))
+    writer = LogWriter(context, lambda streams: projector.project_devices(context, streams))
+    service = IngestService(context, writer)
     service.start()
     box.connect()
     try:

@@ -2,7 +2,8 @@
 
 `FAULTS_POINT` (`name:call`) names one of `POINTS`: at that call the process kills itself as the
 power would. `FAULTS_CLOCK` names a file with the seconds by which its clock is wrong, read anew
-each time. The programs know nothing of this: their parts are wrapped before they are joined.
+each time. The programs know nothing of this: their parts are wrapped before they are joined. A
+server's log writer takes the server with it.
 """
 
 import importlib
@@ -13,12 +14,19 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import psutil
+
+from central_server.mqtt import writer_link
+
 POINT, CLOCK = "FAULTS_POINT", "FAULTS_CLOCK"
+LOG_WRITER = "log-writer"
 PROGRAMS = {
     "central-server": "central_server.main",
+    LOG_WRITER: "central_server.mqtt.writer_process",
     "boxes": "tests.faults.boxes",
 }
 
@@ -49,8 +57,8 @@ POINTS_OF_SERVER = tuple(name for name, at in POINTS.items() if at.module.starts
 POINTS_OF_BOX = tuple(name for name in POINTS if name not in POINTS_OF_SERVER)
 
 
-def arm(point: KillPoint, at_call: int) -> None:
-    """The process ends at that call of the function, the first being 1."""
+def arm(point: KillPoint, at_call: int, die: Callable[[], None]) -> None:
+    """`die` is called at that call of the function, the first being 1."""
     owner: Any = importlib.import_module(point.module)
     *path, name = point.name.split(".")
     for part in path:
@@ -61,10 +69,10 @@ def arm(point: KillPoint, at_call: int) -> None:
     def dying(*arguments: Any, **named: Any) -> Any:
         is_the_one = next(calls) == at_call
         if is_the_one and point.is_before:
-            os.kill(os.getpid(), signal.SIGKILL)
+            die()
         result = original(*arguments, **named)
         if is_the_one:
-            os.kill(os.getpid(), signal.SIGKILL)
+            die()
         return result
 
     setattr(owner, name, dying)
@@ -76,12 +84,21 @@ def read_wrong_clock() -> datetime:
     return datetime.now(UTC) + timedelta(seconds=off_s)  # noqa: TID251 - a program's own clock
 
 
+def die_with(program: str) -> None:
+    """As the power would end it, this moment."""
+    server = psutil.Process(os.getppid())
+    if program == LOG_WRITER and "tests.faults.dying" in server.cmdline():  # else it is gone
+        server.kill()
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
 def main() -> None:
     """Arm what the environment names, then be the program."""
     _, program, *arguments = sys.argv
     if POINT in os.environ:
         name, _, at_call = os.environ[POINT].partition(":")
-        arm(POINTS[name], int(at_call))
+        arm(POINTS[name], int(at_call), partial(die_with, program))
+    writer_link.PROGRAM = (sys.executable, "-m", "tests.faults.dying", LOG_WRITER)
     entry: Any = importlib.import_module(PROGRAMS[program])
     if CLOCK in os.environ:
         entry.read_clock = read_wrong_clock

@@ -11,6 +11,7 @@ from random import Random
 from resource import RLIM_INFINITY, RLIMIT_FSIZE, prlimit
 
 import paho.mqtt.client as mqtt
+import psutil
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from central_server.storage.tables import DeviceRow
@@ -18,7 +19,7 @@ from event_protocol.enrolment import Enrolment
 from event_protocol.messages import DeviceStatus, Link, encode_message
 from event_protocol.names import DeviceId
 from event_protocol.topics import Channel, topic_of
-from tests.faults.dying import POINT, POINTS_OF_BOX, POINTS_OF_SERVER
+from tests.faults.dying import LOG_WRITER, POINT, POINTS_OF_BOX, POINTS_OF_SERVER
 from tests.faults.fleet import Fleet
 from tests.faults.world import CLUSTER, STOCK_QUEUE, World
 from tests.processes.ports import wait_until
@@ -76,6 +77,17 @@ def kill_server(world: World, random: Random) -> None:
     world.kill_servers()
     world.fleet.say(BURST)
     world.start_servers()
+
+
+@fault("log writer killed")
+def kill_log_writer(world: World, random: Random) -> None:
+    """Alone: its server starts it again, and hands it anew what it had not answered."""
+    for _ in range(2):
+        world.fleet.say(BURST)
+        time.sleep(random.uniform(0, 0.5))
+        for server in world.servers:
+            for child in _log_writers_of(server):
+                child.kill()
 
 
 def _die_at(point: str) -> Fault:
@@ -314,14 +326,25 @@ def _speak_until_dead(world: World, programs: Sequence[Program]) -> None:
 @contextmanager
 def _full_disk(*programs: Program) -> Iterator[None]:
     """The kernel refuses them what lies beyond the log that they write."""
+    limited = [pid for program in programs for pid in _pids_of(program)]
     for program in programs:
         beyond = program.log.stat().st_size + 65_536
-        prlimit(program.pid, RLIMIT_FSIZE, (beyond, RLIM_INFINITY))
+        for pid in _pids_of(program):
+            prlimit(pid, RLIMIT_FSIZE, (beyond, RLIM_INFINITY))
     try:
         yield
     finally:
-        for program in programs:
-            prlimit(program.pid, RLIMIT_FSIZE, (RLIM_INFINITY, RLIM_INFINITY))
+        for pid in limited:
+            prlimit(pid, RLIMIT_FSIZE, (RLIM_INFINITY, RLIM_INFINITY))
+
+
+def _pids_of(program: Program) -> list[int]:
+    return [program.pid, *(child.pid for child in psutil.Process(program.pid).children())]
+
+
+def _log_writers_of(server: Program) -> list[psutil.Process]:
+    children = psutil.Process(server.pid).children()
+    return [child for child in children if LOG_WRITER in child.cmdline()]
 
 
 def _client(world: World, device: DeviceId, will: bytes | None = None) -> mqtt.Client:

@@ -11,6 +11,7 @@ pytestmark = [pytest.mark.processes, pytest.mark.timeout(400)]
 
 FAULTS = (
     "server dies before append",
+    "log writer killed",
     "publisher gone right after PUBACK",
     "old will after a new birth",
     "database locked",

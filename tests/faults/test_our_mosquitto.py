@@ -11,6 +11,7 @@ pytestmark = [pytest.mark.processes, pytest.mark.timeout(400)]
 
 FAULTS = (
     "server dies between commit and receipt",
+    "log writer killed",
     "old will after a new birth",
     "half-open connections",
     "slow link",

@@ -9,6 +9,7 @@ import pytest
 
 from central_server.mqtt.broker_link import Delivery
 from central_server.mqtt.ingest_service import QUEUED_BATCHES, IngestService
+from central_server.mqtt.log_writer import LogWriter
 from central_server.services.context import ServerContext
 from central_server.services.filing import Incoming
 from central_server.storage.tables import DeviceRow
@@ -67,7 +68,7 @@ class Worker(IngestService):
 
 @contextmanager
 def taking_in(context: ServerContext) -> Iterator[Worker]:
-    service = Worker(context, None)
+    service = Worker(context, LogWriter(context, None))
     service.start()
     wait_until(lambda: service.is_linked, 60, "linked")
     try:

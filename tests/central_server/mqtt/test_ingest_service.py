@@ -22,6 +22,7 @@ from central_server.mqtt import ingest_service
 from central_server.mqtt.broker import EmbeddedBroker, free_port
 from central_server.mqtt.broker_link import Delivery
 from central_server.mqtt.ingest_service import IngestService
+from central_server.mqtt.log_writer import LogWriter
 from central_server.services import broker_accounts
 from central_server.services.context import ServerContext
 from central_server.services.filing import Incoming, file_message
@@ -152,7 +153,7 @@ def mosquitto_context(database: Database, tmp_path: Path, clock: Clock) -> Itera
 @contextmanager
 def serving(context: ServerContext) -> Iterator[tuple[IngestService, Box, list[Stream]]]:
     projected: list[Stream] = []
-    service = IngestService(context, projected.extend)
+    service = IngestService(context, LogWriter(context, projected.extend))
     service.start()
     wait_until(lambda: service.is_linked, 10, "linked")
     box = Box(context)
@@ -376,6 +377,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from central_server.mqtt.ingest_service import IngestService
 from central_server.mqtt.subscriber import Subscriber
+from central_server.mqtt.writer_link import WriterProcess
 from central_server.services.context import ServerContext
 from central_server.services.keys import load_keys
 from central_server.settings import ServerSettings
@@ -383,11 +385,12 @@ from central_server.storage.unit_of_work import Database
 
 Subscriber.acknowledge = lambda self, deliveries: os.kill(os.getpid(), signal.SIGKILL)
 url, folder, port, password = sys.argv[1:]
-settings = ServerSettings(directory=folder, broker={"port": port, "password": password})
+broker = {"port": port, "password": password}
+settings = ServerSettings(directory=folder, database_url=url, broker=broker)
 context = ServerContext(
     settings, Database(url), load_keys(Path(folder)), lambda: datetime.now(UTC)
 )
-IngestService(context, lambda streams: None).start()
+IngestService(context, WriterProcess(settings, projects=False)).start()
 print("started", flush=True)
 time.sleep(60)
 """

@@ -14,6 +14,7 @@ from sqlmodel import col, func, select
 
 from central_server.mqtt.broker import EmbeddedBroker, free_port
 from central_server.mqtt.ingest_service import IngestService
+from central_server.mqtt.log_writer import LogWriter
 from central_server.services import broker_accounts, projector
 from central_server.services.context import ServerContext
 from central_server.simulation.publisher import FleetError
@@ -38,7 +39,7 @@ def context(database: Database, tmp_path: Path, repository: Path) -> Iterator[Se
     passwords = broker_accounts.write_password_file(made)
     settings = made.settings.broker
     embedded = EmbeddedBroker(settings.host, settings.port, passwords, settings.username)
-    intake = IngestService(made, partial(projector.project_devices, made))
+    intake = IngestService(made, LogWriter(made, partial(projector.project_devices, made)))
     embedded.start()
     intake.start()
     wait_until(lambda: intake.is_linked, what="intake linked")
