@@ -207,18 +207,14 @@ class IngestService:
     def _answer(self, batch: Batch, stored: Stored) -> None:
         self.failure = None
         self._link.acknowledge(batch.deliveries)
-        self._send(stored.receipts)
+        self._link.publish(stored.receipts)
         self._greet(stored.online)
         metrics.BATCH_SECONDS.observe(time.monotonic() - batch.at_hand)
         metrics.MESSAGES.labels("events").inc(len(batch.events))
         metrics.MESSAGES.labels("health").inc(len(batch.news))
 
     def _send(self, receipts: Iterable[Addressed]) -> None:
-        key = self._context.keys.signing
-        self._link.publish(
-            (device, Channel.RECEIPTS, encode_signed(device, receipt, key))
-            for device, receipt in receipts
-        )
+        self._link.publish(device_receipts.sign(self._context, receipts))
 
     def _greet(self, online: Iterable[Stream]) -> None:
         """A device that came back is told what it is and how far its events are committed."""

@@ -25,7 +25,7 @@ from central_server.mqtt.writer_messages import (
     SetAside,
     Stored,
 )
-from central_server.services import device_links, ingest
+from central_server.services import device_links, device_receipts, ingest
 from central_server.services.context import ServerContext
 from central_server.services.device_receipts import Addressed
 from central_server.services.filing import Filed
@@ -79,19 +79,18 @@ class LogWriter:
             except Exception:  # noqa: BLE001 - a thread's outermost loop
                 _log.exception("batch failed", events=len(batch.events), news=len(batch.news))
                 outcome = Failed()
-            if outcome is None:
-                return
-            self._listener.on_outcome(batch, outcome)
-            if self._projection is not None and isinstance(outcome, Stored):
-                self._projection.add(
-                    (device, receipt.epoch) for device, receipt in outcome.receipts
-                )
+            if outcome is not None:
+                self._listener.on_outcome(batch, outcome)
 
     def _store(self, batch: Batch) -> Stored | None:
         """`None`: told to stop before the database took all of it."""
         receipts = self._until_stored(lambda: self._append(batch.events)) if batch.events else []
         online = self._until_stored(lambda: device_links.take(self._context, batch.news))
-        return None if receipts is None or online is None else Stored(receipts, online)
+        if receipts is None or online is None:
+            return None
+        if self._projection is not None:
+            self._projection.add((device, receipt.epoch) for device, receipt in receipts)
+        return Stored(device_receipts.sign(self._context, receipts), online)
 
     def _until_stored(self, store: Callable[[], T]) -> T | None:
         """Tries again until the database takes it; `None` if told to stop before."""

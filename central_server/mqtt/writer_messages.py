@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol
 
 from central_server.mqtt.broker_link import Delivery
 from central_server.services.device_links import LinkNews
-from central_server.services.device_receipts import Addressed
+from central_server.services.device_receipts import Message
 from central_server.services.filing import Filed, Incoming
 from central_server.storage.events import StoredEvent
 from central_server.storage.quarantine import Misfit
@@ -28,9 +28,9 @@ class Batch:
 
 
 class Stored(NamedTuple):
-    """A batch is committed: what may be sent now, and who came online."""
+    """A batch is committed: its receipts, which may be sent now, and who came online."""
 
-    receipts: Sequence[Addressed]
+    receipts: Sequence[Message]
     online: Sequence[Stream]
 
 

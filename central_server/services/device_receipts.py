@@ -13,8 +13,9 @@ from central_server.storage import events as event_store
 from central_server.storage import streams
 from central_server.storage.quarantine import Misfit
 from central_server.storage.streams import Head, Stream
-from event_protocol.messages import Receipt, Rejection, Resend
+from event_protocol.messages import Receipt, Rejection, Resend, encode_signed
 from event_protocol.names import DeviceId
+from event_protocol.topics import Channel
 
 # Often enough for a lost message to be noticed, seldom enough not to flood a slow line.
 ASK_AGAIN_AFTER = timedelta(seconds=10)
@@ -24,6 +25,7 @@ MAX_RESEND = 5000  # positions asked for at once; the rest follows when they are
 MAX_REJECTIONS = 50  # named in one receipt, which must stay below the largest message
 
 Addressed = tuple[DeviceId, Receipt]
+Message = tuple[DeviceId, Channel, bytes]  # to whom, on which channel
 
 
 def remind(context: ServerContext) -> list[Addressed]:
@@ -45,6 +47,15 @@ def state_of(context: ServerContext, stream: Stream) -> Addressed:
     through, digest = (head.received_through, head.received_hash) if head else (0, None)
     receipt = Receipt(epoch=epoch, through=through, hash=digest, server_time=context.now())
     return DeviceId(device), receipt
+
+
+def sign(context: ServerContext, receipts: Iterable[Addressed]) -> list[Message]:
+    """As they are sent."""
+    key = context.keys.signing
+    return [
+        (device, Channel.RECEIPTS, encode_signed(device, receipt, key))
+        for device, receipt in receipts
+    ]
 
 
 def patience_of(context: ServerContext) -> timedelta:

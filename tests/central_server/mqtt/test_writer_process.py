@@ -36,7 +36,14 @@ from central_server.storage import events as event_store
 from central_server.storage import projection
 from central_server.storage.events import StoredEvent
 from central_server.storage.unit_of_work import Database
-from event_protocol.messages import DeviceStatus, Link, encode_message
+from event_protocol.messages import (
+    RECEIPT,
+    DeviceStatus,
+    Link,
+    Receipt,
+    decode_signed,
+    encode_message,
+)
 from event_protocol.names import DeviceId
 from event_protocol.topics import Channel, topic_of
 from tests.central_server.factories import EdgeChain, make_context, register_device
@@ -111,6 +118,17 @@ def rubbish() -> Incoming:
     return Incoming(topic_of(DEVICE, Channel.EVENTS), b"not JSON")
 
 
+def signed(context: ServerContext, stored: Stored) -> list[Receipt]:
+    """What the device makes of them."""
+    found = []
+    for device, channel, payload in stored.receipts:
+        assert channel is Channel.RECEIPTS
+        receipt = decode_signed(device, RECEIPT, payload, context.keys.signing_public)
+        assert receipt is not None, "not signed by the server"
+        found.append(receipt)
+    return found
+
+
 def test_a_batch_is_the_same_on_the_far_side() -> None:
     batch = batch_of(*EdgeChain().many(3), rubbish(), news=(birth(),))
     there = unpack(pack(batch))
@@ -131,14 +149,14 @@ def test_outcomes_are_the_same_from_a_process_and_from_a_thread(
         about, outcome = heard.next()
         assert about is first
         assert isinstance(outcome, Stored)
-        [(device, receipt)] = outcome.receipts
-        assert (device, receipt.through) == (DEVICE, 20)
+        [receipt] = signed(context, outcome)
+        assert receipt.through == 20
         assert receipt.rejected[0].reason.startswith("not JSON")
         assert outcome.online == [(DEVICE, 1)]
         about, outcome = heard.next()
         assert about is second
         assert isinstance(outcome, Stored)
-        assert outcome.receipts[0][1].hash == chain.head
+        assert signed(context, outcome)[0].hash == chain.head
     assert bodies(context)[:20] == [message.payload for message in messages]
 
 
@@ -162,7 +180,7 @@ def test_what_can_not_be_stored_costs_itself_alone(
         assert heard.next()[1] == Failed()
         _, outcome = heard.next()
         assert isinstance(outcome, Stored)
-        rejected = [one.reason for _, receipt in outcome.receipts for one in receipt.rejected]
+        rejected = [one.reason for receipt in signed(context, outcome) for one in receipt.rejected]
         assert rejected == ["can't be stored: IntegrityError"]
         assert SetAside() in heard.news
     assert len(bodies(context)) == 4
