@@ -6,6 +6,7 @@ unlimited queue: `max_queued_messages 0`, `max_inflight_messages 4000`. A commit
 disk: SQLite by `synchronous=FULL`, PostgreSQL on this machine as Debian sets it up.
 """
 
+import shutil
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -63,6 +64,7 @@ def measure(folder: Path) -> list[Figure]:
             context = make_context(place, keys, broker.port, DEVICES, database_url=database_url)
             rate = RATES[kind](context)
             context.database.close()
+            shutil.rmtree(place)  # else the system writes its pages while the next run is measured
             return rate
 
         sqlite = _medians(lambda kind, run: measure_kind(kind, folder / f"{kind}-{run}", None))
