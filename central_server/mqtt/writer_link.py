@@ -67,7 +67,7 @@ class WriterProcess:
     def stop(self) -> None:
         """See `Writer`; a child that does not end in time is killed, which harms nothing."""
         self._stopping.set()
-        patience = threading.Timer(_STOP_LIMIT_S, self._child.kill)
+        patience = threading.Timer(_STOP_LIMIT_S, lambda: self._child.kill())
         patience.start()
         with self._turn, suppress(OSError):
             self._requests.send_bytes(END)
@@ -77,6 +77,8 @@ class WriterProcess:
     def _begin(self) -> None:
         """A new child; it gets first what the one before it left."""
         with self._turn:
+            if self._stopping.is_set():
+                return  # `stop` spoke to the former one
             self._child, self._requests, self._answers = _spawn()
             with suppress(OSError):
                 self._requests.send((self._settings, self._projects))
@@ -100,7 +102,10 @@ class WriterProcess:
             self._listener.on_news(Refusing("the log writer ended"))
             if self._stopping.wait(RESTART_AFTER_S):
                 return
-            self._begin()
+            try:
+                self._begin()
+            except OSError as error:  # no memory, no files: tried again
+                _log.error("log writer can't begin", reason=str(error))
 
     def _listen(self) -> None:
         """Until the child has ended."""
@@ -116,19 +121,25 @@ class WriterProcess:
 
 
 def _spawn() -> tuple["subprocess.Popen[bytes]", Connection, Connection]:
-    """The child, and our ends of the pipes to and from it."""
-    their_requests, requests = os.pipe()
-    answers, their_answers = os.pipe()
+    """The child, and our ends of the pipes to and from it; raises `OSError`."""
+    theirs, ours = os.pipe()
+    requests = Connection(ours, readable=False)
+    ours, theirs_too = os.pipe()
+    answers = Connection(ours, writable=False)
     with suppress(OSError):  # the system's limit of this user is used up
         fcntl.fcntl(requests, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
     try:
         child = subprocess.Popen(  # noqa: S603 - our own program
-            [*PROGRAM, str(their_requests), str(their_answers)],
-            pass_fds=(their_requests, their_answers),
+            [*PROGRAM, str(theirs), str(theirs_too)],
+            pass_fds=(theirs, theirs_too),
             stdin=subprocess.DEVNULL,
             start_new_session=True,  # Ctrl-C in a terminal is for the server
         )
+    except OSError:
+        requests.close()
+        answers.close()
+        raise
     finally:
-        os.close(their_requests)
-        os.close(their_answers)
-    return child, Connection(requests, readable=False), Connection(answers, writable=False)
+        os.close(theirs)
+        os.close(theirs_too)
+    return child, requests, answers

@@ -13,6 +13,7 @@ import psutil
 import pytest
 
 from central_server.clock import read_clock
+from central_server.mqtt import writer_link
 from central_server.mqtt.log_writer import LogWriter
 from central_server.mqtt.writer_link import WriterProcess
 from central_server.mqtt.writer_messages import (
@@ -214,6 +215,22 @@ def test_killed_alone_it_begins_again_with_what_had_no_outcome(context: ServerCo
         assert Refusing("the log writer ended") in heard.news
     assert heard.outcomes.empty()
     assert bodies(context) == [message.payload for message in messages]
+
+
+def test_one_that_can_not_begin_is_tried_again(
+    context: ServerContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer = beside(context)
+    program = writer_link.PROGRAM
+    with heard_of(writer) as heard:
+        writer.submit(batch_of(*EdgeChain().many(5)))
+        heard.next()
+        monkeypatch.setattr(writer_link, "PROGRAM", ("/nowhere/to/be/found",))
+        os.kill(writer.pid, signal.SIGKILL)
+        ended = Refusing("the log writer ended")
+        wait_until(lambda: heard.news.count(ended) >= 2, PATIENCE_S, "tried again")
+        monkeypatch.setattr(writer_link, "PROGRAM", program)
+        wait_until(lambda: heard.news.count(Ready()) == 2, PATIENCE_S, "another one")
 
 
 def test_a_full_disk_is_told_of_and_waited_for(context: ServerContext) -> None:
