@@ -20,6 +20,7 @@ from central_server.mqtt.broker_tls import make_broker_context
 from central_server.mqtt.subscriber import Subscriber
 from central_server.mqtt.writer_messages import (
     Batch,
+    Failed,
     News,
     Outcome,
     Projected,
@@ -168,17 +169,20 @@ class IngestService:
         while not self._free.acquire(timeout=POLL_S):
             if self._stopping.is_set():
                 return
-        self._writer.submit(
-            Batch(
-                events=[filed for _, filed in batch if filed is not None],
-                news=[
-                    LinkNews(Incoming(one.topic, one.payload), one.retained)
-                    for one, filed in batch
-                    if filed is None
-                ],
-                deliveries=[one for one, _ in batch],
-            )
+        made = Batch(
+            events=[filed for _, filed in batch if filed is not None],
+            news=[
+                LinkNews(Incoming(one.topic, one.payload), one.retained)
+                for one, filed in batch
+                if filed is None
+            ],
+            deliveries=[one for one, _ in batch],
         )
+        try:
+            self._writer.submit(made)
+        except Exception:  # noqa: BLE001 - a thread's outermost loop: it must go on
+            _log.exception("batch failed")
+            self.on_outcome(made, Failed())
 
     def on_outcome(self, batch: Batch, outcome: Outcome) -> None:
         """The writer's word on that batch."""

@@ -42,7 +42,7 @@ class WriterProcess:
 
     def __init__(self, settings: ServerSettings, *, projects: bool) -> None:
         self._settings, self._projects = settings, projects
-        self._under_way: deque[Batch] = deque()
+        self._under_way: deque[tuple[Batch, bytes]] = deque()
         self._turn = threading.Lock()  # of who sends
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="log-writer-link", daemon=True)
@@ -60,9 +60,10 @@ class WriterProcess:
 
     def submit(self, batch: Batch) -> None:
         """See `Writer`."""
+        packed = pack(batch)  # before it counts as under way, should it fail
         with self._turn:
-            self._under_way.append(batch)
-            self._send(batch)
+            self._under_way.append((batch, packed))
+            self._send(packed)
 
     def stop(self) -> None:
         """See `Writer`; a child that does not end in time is killed, which harms nothing."""
@@ -82,13 +83,13 @@ class WriterProcess:
             self._child, self._requests, self._answers = _spawn()
             with suppress(OSError):
                 self._requests.send((self._settings, self._projects))
-            for batch in self._under_way:
-                self._send(batch)
+            for _, packed in self._under_way:
+                self._send(packed)
 
-    def _send(self, batch: Batch) -> None:
+    def _send(self, packed: bytes) -> None:
         # One that broke off is noticed by the thread that listens, which sends all again.
         with suppress(OSError):
-            self._requests.send_bytes(pack(batch))
+            self._requests.send_bytes(packed)
 
     def _run(self) -> None:
         while True:
@@ -114,7 +115,7 @@ class WriterProcess:
                 answer: Outcome | News = self._answers.recv()
                 if isinstance(answer, Stored | Failed):
                     with self._turn:
-                        batch = self._under_way.popleft()
+                        batch, _ = self._under_way.popleft()
                     self._listener.on_outcome(batch, answer)
                 else:
                     self._listener.on_news(answer)

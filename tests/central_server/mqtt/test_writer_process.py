@@ -4,10 +4,12 @@ import os
 import queue
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from resource import RLIM_INFINITY, RLIMIT_FSIZE, prlimit
+from typing import Any
 
 import psutil
 import pytest
@@ -176,7 +178,8 @@ def test_what_can_not_be_stored_costs_itself_alone(
         ((message, entry), *_) = good.events
         assert isinstance(entry, StoredEvent)
         # Stands for whatever fault is left in our own code.
-        writer.submit(Batch([Filed(message, entry._replace(device=["no name"]))], []))  # type: ignore[arg-type]
+        faulty = StoredEvent._make([["no name"], *entry[1:]])
+        writer.submit(Batch([Filed(message, faulty)], []))
         writer.submit(good)
         assert heard.next()[1] == Failed()
         _, outcome = heard.next()
@@ -196,6 +199,19 @@ def test_it_projects(context: ServerContext) -> None:
         with context.database.reading() as db:
             assert projection.list_behind(db) == []
     assert not any(isinstance(one, Projected) and one.is_failure for one in heard.news)
+
+
+def test_a_batch_that_can_not_be_handed_on_leaves_no_trace(context: ServerContext) -> None:
+    chain, writer = EdgeChain(), beside(context)
+    with heard_of(writer) as heard:
+        no_news: Any = threading.Lock()  # whatever pickle refuses
+        with pytest.raises(TypeError):
+            writer.submit(batch_of(*chain.many(1), news=(no_news,)))
+        good = batch_of(*chain.many(1))
+        writer.submit(good)
+        about, outcome = heard.next()
+        assert about is good
+        assert isinstance(outcome, Stored)
 
 
 def test_killed_alone_it_begins_again_with_what_had_no_outcome(context: ServerContext) -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from sqlmodel import SQLModel
 
-from central_server.storage import account_tables, evidence_tables, tables  # noqa: F401 - known
+# Importing them is what makes SQLModel know their tables.
+from central_server.storage import account_tables, evidence_tables, tables  # noqa: F401
 
 ASKED_BY = {
     "ix_desk_day_unit_id": "scorecards",
