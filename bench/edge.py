@@ -180,7 +180,7 @@ def run(folder: Path, film: Path, cameras: int, *, with_common: bool = False) ->
         arguments = [sys.executable, "-m", "bench.paced_camera", str(film), str(port), str(EMPTY_S)]
         running.enter_context(Program(arguments, folder / "camera.log"))
         wait_until(lambda: is_listening(port), what="the cameras listen")
-        agent = running.enter_context(EdgeAgent(folder, free_port(), settings(urls)))
+        agent = running.enter_context(EdgeAgent(folder, free_port(), settings(urls), delivery={}))
         agent.wait_for_output(READY)
         processes = [psutil.Process(agent.pid)]
         if with_common:

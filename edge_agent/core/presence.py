@@ -51,6 +51,10 @@ class PresenceTracker:
         """Some zone shows something else than its present state."""
         return any(zone.is_changing for zone in self._zones.values())
 
+    def is_plain(self, at: datetime) -> bool:
+        """Whether a look less at any zone would not matter."""
+        return all(zone.is_plain(at) for zone in self._zones.values())
+
     def may_be_occupied(self, zone: str) -> bool:
         """Whether somebody is there, or may be: all but known to be empty and showing nobody."""
         return self._zones[zone].may_be_occupied

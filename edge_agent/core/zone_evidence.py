@@ -27,6 +27,8 @@ ENTER_AFTER = timedelta(seconds=1)  # shorter, and everybody who walks past the 
 LEAVE_AFTER = timedelta(seconds=1.5)  # shorter, and someone bending down ends a session
 # A reader turns a page or shifts more often; a bag that was left is cleared after so long.
 THING_AFTER = timedelta(seconds=90)
+# Whoever keeps still for longer is watched closely, lest a slight move be missed.
+MOVES_OFTEN = timedelta(seconds=15)
 # Without a reference: so long a motion is no passer-by's.
 STAYS_AFTER = timedelta(seconds=5)
 
@@ -63,6 +65,12 @@ class ZoneEvidence:
     def shown_since(self) -> datetime | None:
         """Since when something else than the present state shows itself."""
         return self._shown.since
+
+    def is_plain(self, state: PresenceState, at: datetime) -> bool:
+        """Whether a look less would not matter: nobody is there, or somebody who moves often."""
+        if state is PresenceState.OCCUPIED:
+            return self._motion.still_for(at) <= MOVES_OFTEN
+        return state is PresenceState.EMPTY
 
     def settled_until(self, state: PresenceState, at: datetime) -> datetime:
         """No verdict still to come will be about a time before this."""

@@ -78,6 +78,10 @@ class ZoneTracker:
         """Something else than the present state shows itself; whether it lasts is to be seen."""
         return self._evidence.shown_since is not None
 
+    def is_plain(self, at: datetime) -> bool:
+        """Whether a look less would not matter: nobody is there, or somebody who moves often."""
+        return not self.is_changing and self._evidence.is_plain(self.memory.state, at)
+
     @property
     def may_be_occupied(self) -> bool:
         """False only if the zone is known to be empty and shows nobody coming."""

@@ -64,6 +64,11 @@ class DeskPipeline:
 
     def observe(self, frame: Frame) -> list[Statement | CardRating]:
         """What there is to say after this frame; usually nothing."""
+        before, frame.before = frame.before, None
+        said = [] if before is None else self._observe_one(before)
+        return said + self._observe_one(frame)
+
+    def _observe_one(self, frame: Frame) -> list[Statement | CardRating]:
         at = frame.captured_at
         with self.times.measure("trust"):
             judged = self._trust.judge(View.of(frame), lambda: frame.image, at)
@@ -100,7 +105,7 @@ class DeskPipeline:
 
         Key frames will do while nothing changes and no citizen is there: when a change began is
         seen better in more, a code must be seen twice while it is held up, and an empty reference
-        is the median of many.
+        is the median of many. Fewer will do where nobody keeps so still that each look counts.
         """
         is_quiet = (
             self.is_camera_good
@@ -108,7 +113,10 @@ class DeskPipeline:
             and not any(presence.is_changing for presence in self._presence.values())
             and not any(self._may_have_citizen(desk) for desk in self._desks)
         )
-        return Demand.KEY_FRAMES if is_quiet else Demand.ALL_FRAMES
+        if not is_quiet:
+            return Demand.ALL_FRAMES
+        is_plain = all(presence.is_plain(at) for presence in self._presence.values())
+        return Demand.CHANGES if is_plain else Demand.KEY_FRAMES
 
     # --- a second opinion ------------------------------------------------------------------------
 

@@ -19,7 +19,7 @@ LONGEST_NAP_S = 1.0
 SHORTEST_NAP_S = 0.1
 ROUND_S = 0.5
 TURN_S = (
-    0.008  # one camera's packets, key frame and analysis; all at once would be in each other's way
+    0.016  # one camera's packets, key frame and analysis; all at once would be in each other's way
 )
 MOST_ROUNDS = 6  # that anybody may still ask for: those of a nap, and some more
 LONGEST_WAIT = timedelta(seconds=2)  # of a packet for us, on a machine that is busy besides

@@ -7,7 +7,7 @@ softly, and leaves the texture under it; somebody brings edges of their own and 
 import cv2
 import numpy as np
 
-from edge_agent.vision.frames import GreyPicture, Mask
+from edge_agent.vision.frames import GreyImage, GreyPicture, Mask
 from edge_agent.vision.gradient import Gradient, Slopes
 from edge_agent.vision.view import quantile
 from edge_agent.vision.windows import Window, shift, surround, widen, within
@@ -89,7 +89,7 @@ class Reference:
         return np.asarray(near[within(window, wide)])
 
 
-def measure_contrast(picture: GreyPicture) -> float:
+def measure_contrast(picture: GreyPicture | GreyImage) -> float:
     """How much smaller differences are in this room's light than in a bright one's."""
     brightest = quantile(picture[::2, ::2], 0.95)
     return min(1.0, max(LEAST_CONTRAST, brightest / FULL_BRIGHTNESS))

@@ -37,6 +37,8 @@ VIDEO_BLACK, VIDEO_SPAN = 16, 219
 class Demand(Enum):
     """How much of a camera's stream is needed now."""
 
+    CHANGES = "changes"
+    """As `KEY_FRAMES`, but one that shows nothing new need not be shown."""
     KEY_FRAMES = "key frames"
     """About one picture a second, the cheapest to be had."""
     ALL_FRAMES = "all frames"
@@ -50,10 +52,12 @@ class Frame:
     for, because most frames are needed small and in grey alone, and many not at all.
     """
 
-    __slots__ = ("_fine", "_grey", "_image", "_lock", "_picture", "captured_at", "width")
+    __slots__ = ("_fine", "_grey", "_image", "_lock", "_picture", "before", "captured_at", "width")
 
     def __init__(self, picture: Image | VideoFrame, captured_at: datetime) -> None:
         self.captured_at = captured_at
+        self.before: Frame | None = None
+        """An earlier one that was passed over at first and is to be seen before this."""
         self._picture = picture
         self._image: Image | None = None
         self._grey: GreyImage | None = None

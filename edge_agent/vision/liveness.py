@@ -17,7 +17,8 @@ from edge_agent.vision.view_comparison import BlockMask
 LOOK_EVERY = timedelta(seconds=0.9)  # in which even a person who sits still moves a little
 LOOK_WITHIN = timedelta(seconds=10)  # two pictures further apart tell nothing of the time between
 
-FROZEN_AFTER = timedelta(seconds=4.5)
+# Since the look before the last that was alive: it may have frozen right after that.
+FROZEN_AFTER = timedelta(seconds=5.3)
 LEAST_LOOKS = 4  # so many must agree: two pictures alike are a coincidence of a quiet second
 # Grey levels of the fine picture, and the share of a block's pixels. An encoder that works on a
 # frozen picture changes no more by more in the second before a key frame and the one after.
@@ -47,6 +48,7 @@ class Liveness:
         self._looked_at: datetime | None = None
         self._differences: list[tuple[datetime, Blocks]] = []
         self._still_since: datetime | None = None
+        self._lived_until: datetime | None = None
         self._still_looks = 0
         self._since_refresh = 0
         self._refreshed_by = 0.0  # grey levels, if the last look may have seen a refresh
@@ -59,8 +61,8 @@ class Liveness:
     @property
     def is_frozen(self) -> bool:
         """Whether that has lasted so long that the camera does not see."""
-        since, at = self._still_since, self._looked_at
-        is_long = since is not None and at is not None and at - since >= FROZEN_AFTER
+        lived, at = self._lived_until, self._looked_at
+        is_long = lived is not None and at is not None and at - lived >= FROZEN_AFTER
         return is_long and self._still_looks >= LEAST_LOOKS
 
     @property
@@ -95,6 +97,7 @@ class Liveness:
         self._last, self._looked_at = view, at
         self._differences.clear()
         self._come_alive(at)
+        self._lived_until = at - LOOK_EVERY  # nothing is known before; as in the usual case
 
     def _weigh_stillness(self, view: View, last: View, difference: Blocks, at: datetime) -> None:
         self._since_refresh += 1
@@ -111,6 +114,7 @@ class Liveness:
             self._refreshed_by = most if most < REFRESHED_BELOW else 0.0
 
     def _come_alive(self, at: datetime) -> None:
+        self._lived_until = self._looked_at
         self._still_since, self._still_looks, self._since_refresh = at, 0, 0
         self._refreshed_by = 0.0
 

@@ -87,7 +87,7 @@ class SceneCamera:
             yield Frame(draw(self._seed, at_s), start + timedelta(seconds=at_s))
             # A machine that can't keep up skips frames rather than fall behind the clock.
             number = max(number + 1, math.floor((time.monotonic() - began) * FPS))
-            if self.demand is Demand.KEY_FRAMES:
+            if self.demand is not Demand.ALL_FRAMES:
                 number = math.ceil(number / FPS) * FPS
 
 

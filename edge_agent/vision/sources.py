@@ -18,6 +18,7 @@ from av.video.stream import VideoStream
 from edge_agent.core.packets import PacketSink
 from edge_agent.vision.arrivals import Arrivals
 from edge_agent.vision.frames import Demand, Frame, FrameSource, SourceError
+from edge_agent.vision.look_back import LookBack
 from edge_agent.vision.packet_tap import PacketTap
 from edge_agent.vision.scene import SceneCamera
 from edge_agent.vision.stage_times import StageTimes
@@ -26,7 +27,7 @@ from edge_agent.vision.video_file import VideoFile
 
 STREAM_SCHEMES = ("rtsp://", "rtsps://", "http://", "https://")
 # Presence needs one or two a second, a card held up for a second five.
-MAX_FPS = {Demand.KEY_FRAMES: 1.0, Demand.ALL_FRAMES: 10.0}
+MAX_FPS = {Demand.CHANGES: 1.0, Demand.KEY_FRAMES: 1.0, Demand.ALL_FRAMES: 10.0}
 # Over TCP, whole pictures or none. FFmpeg would look at a stream for 3 s before the first picture,
 # and those that came meanwhile would all bear the time at which it has finished.
 RTSP_OPTIONS = {"rtsp_transport": "tcp", "analyzeduration": "100000"}
@@ -85,6 +86,7 @@ class StreamSource:
         sink: PacketSink | None = None,
     ) -> None:
         self._is_all_wanted = threading.Event()
+        self._demand = Demand.ALL_FRAMES
         self.demand = Demand.ALL_FRAMES
         self._url = url
         self._now = now
@@ -94,10 +96,11 @@ class StreamSource:
     @property
     def demand(self) -> Demand:
         """Set by the consumer's thread; that more is wanted ends the reader's nap."""
-        return Demand.ALL_FRAMES if self._is_all_wanted.is_set() else Demand.KEY_FRAMES
+        return self._demand
 
     @demand.setter
     def demand(self, demand: Demand) -> None:
+        self._demand = demand
         if demand is Demand.ALL_FRAMES:
             self._is_all_wanted.set()
         else:
@@ -110,6 +113,7 @@ class StreamSource:
             tells_time = container.format.name not in TIMELESS_FORMATS
             take = opened.enter_context(self._tap.open(stream, tells_time=tells_time))
             decoder = StreamDecoder(stream, self._times)
+            look_back = LookBack(decoder)
             # Pictures that stand alone need not be decoded only to be passed over.
             is_all_keys, pace = stream.codec_context.codec.intra_only, _Pace()
             tick_s = float(stream.time_base or 0) if tells_time else None
@@ -122,7 +126,7 @@ class StreamSource:
                     continue
                 for picture in decoder.decode(packet, at, self.demand):
                     if is_all_keys or pace.wants_one():
-                        yield Frame(picture, at)
+                        yield look_back.complete(Frame(picture, at))
 
     @contextmanager
     def _open(self) -> Iterator[tuple[InputContainer, VideoStream]]:

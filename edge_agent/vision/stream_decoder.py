@@ -2,7 +2,8 @@
 
 A key frame can be decoded by itself; every other one only after all since its key frame. So what
 is not decoded is kept until the next key frame, and when more is asked for in between, the decoder
-catches up at once. Where key frames are too far apart to tell presence by, all are decoded.
+catches up at once. Where key frames are too far apart to tell presence by, all are decoded. Where
+all is calm every other key frame is passed over, and kept for `LookBack` until the next.
 """
 
 from datetime import datetime, timedelta
@@ -54,7 +55,10 @@ class StreamDecoder:
         self._last_key_at: datetime | None = None
         self._overdue_at: datetime | None = None
         self._key_gap: timedelta | None = None
+        self._chosen_at: datetime | None = None  # the last key frame that was shown or passed over
         self._shown_at: datetime | None = None
+        self._may_pass = False
+        self._passed: tuple[VideoPacket, datetime] | None = None
 
     def spare_s(self, at: datetime) -> float:
         """For how long after `at` nothing will be decoded: until the next key frame is due."""
@@ -75,6 +79,24 @@ class StreamDecoder:
             return self._catch_up()
         return []
 
+    @property
+    def is_running(self) -> bool:
+        """Whether all pictures are being decoded, not key frames alone."""
+        return self._is_running
+
+    def take_passed(self, *, is_calm: bool) -> tuple[VideoFrame, datetime] | None:
+        """The key frame that was passed over before the last one, unless all is calm.
+
+        Then the next one may be passed over, if no more than `CHANGES` is asked for.
+        """
+        passed, self._passed = self._passed, None
+        self._may_pass = is_calm
+        if passed is None or is_calm:
+            return None
+        packet, at = passed
+        pictures = self._decode_now(packet) + self._drain()
+        return (pictures[0], at) if pictures else None
+
     def flush(self) -> list[VideoFrame]:
         """What the decoder still holds back at the stream's end."""
         return self._decode_now(None) if self._is_running else []
@@ -86,15 +108,29 @@ class StreamDecoder:
         wants_all = demand is Demand.ALL_FRAMES or not self._has_dense_keys
         self._skipped.clear()
         if wants_all:
-            self._is_running = True
+            self._run()
             return self._decode_now(packet)
         earlier = self._drain() if self._is_running else []
         self._is_running = False
         self._skipped.append(packet)
-        if self._shown_at is not None and timedelta() <= at - self._shown_at < MIN_KEY_GAP:
+        if self._chosen_at is not None and timedelta() <= at - self._chosen_at < MIN_KEY_GAP:
+            return earlier
+        self._chosen_at = at
+        if demand is Demand.CHANGES and self._can_pass(at):
+            self._passed = packet, at
             return earlier
         self._shown_at = at
         return earlier + self._decode_now(packet) + self._drain()
+
+    def _can_pass(self, at: datetime) -> bool:
+        """Whether the next one will still come in time, if it is as far away as this."""
+        if not self._may_pass or self._passed is not None or self._shown_at is None:
+            return False
+        return timedelta() <= 2 * (at - self._shown_at) <= MAX_KEY_GAP
+
+    def _run(self) -> None:
+        """Decode all from now on."""
+        self._is_running, self._may_pass, self._passed = True, False, None
 
     @property
     def _has_dense_keys(self) -> bool:
@@ -108,7 +144,7 @@ class StreamDecoder:
 
     def _catch_up(self) -> list[VideoFrame]:
         """The newest picture of those that were skipped, as if none had been."""
-        self._is_running = True
+        self._run()
         skipped, self._skipped = self._skipped, []
         pictures = [picture for packet in skipped for picture in self._decode_now(packet)]
         return pictures[-1:]

@@ -12,6 +12,7 @@ from av.video.stream import VideoStream
 
 from edge_agent.core.packets import PacketSink
 from edge_agent.vision.frames import Demand, Frame, SourceError
+from edge_agent.vision.look_back import LookBack
 from edge_agent.vision.packet_tap import PacketTap
 from edge_agent.vision.stage_times import StageTimes
 from edge_agent.vision.stream_decoder import StreamDecoder, VideoPacket, find_video
@@ -61,7 +62,9 @@ class VideoFile:
         first_s: float | None = None
         last_s = shown_until_s = -1.0
         with container:
-            for picture in self._decode(container, stream):
+            decoder = StreamDecoder(stream, self._times)
+            look_back = LookBack(decoder)
+            for picture in self._decode(container, stream, decoder):
                 if picture.time is None:
                     continue  # can't be placed
                 first_s = picture.time if first_s is None else first_s
@@ -69,10 +72,10 @@ class VideoFile:
                 if not last_s < at_s <= LONGEST_S:
                     continue  # nor can one before its predecessor, or in another age
                 last_s, shown_until_s = at_s, at_s + _duration_s(picture)
-                yield Frame(picture, self._start + timedelta(seconds=at_s))
+                yield look_back.complete(Frame(picture, self._start + timedelta(seconds=at_s)))
         if first_s is None:
             raise SourceError(f"{self._path}: holds no picture that can be decoded")
-        if self.demand is Demand.KEY_FRAMES:  # the last of them may well be long before the end
+        if self.demand is not Demand.ALL_FRAMES:  # the last of them may well be long before the end
             shown_until_s = max(shown_until_s, self._read_until_s)
         if self.duration_s is not None and shown_until_s < self.duration_s - MISSING_END_S:
             raise DamagedFileError(
@@ -105,9 +108,10 @@ class VideoFile:
             self.duration_s = container.duration / av.time_base
         return container, stream
 
-    def _decode(self, container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
+    def _decode(
+        self, container: InputContainer, stream: VideoStream, decoder: StreamDecoder
+    ) -> Iterator[VideoFrame]:
         """The pictures asked for; a damaged packet is stepped over."""
-        decoder = StreamDecoder(stream, self._times)
         arrived = self._start
         with self._tap.open(stream) as take:
             for packet, at in self._read(container.demux(stream)):

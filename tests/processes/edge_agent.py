@@ -20,6 +20,7 @@ DEVICE = DeviceId("box-1")
 DESK = DeskId("desk-1")
 PASSWORD = "box"
 READY = "edge-agent: pages at"
+HURRIED = {"resend_after_s": 1, "telemetry_every_s": 1}
 
 SERVER_KEY = Ed25519PrivateKey.from_private_bytes(b"server key of these tests, 32 by")
 SEALING_KEY = PrivateKey(b"sealing key of these tests 32 by")
@@ -52,6 +53,7 @@ class EdgeAgent(Program):
         broker_port: int | None,
         cameras: Sequence[Mapping[str, Any]] = (),
         command: str = "run",
+        delivery: Mapping[str, float] = HURRIED,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
@@ -69,7 +71,7 @@ class EdgeAgent(Program):
                     "directory": "edge",
                     "http": {"port": self.port},
                     "cameras": [dict(camera) for camera in cameras],
-                    "delivery": {"resend_after_s": 1, "telemetry_every_s": 1},
+                    "delivery": dict(delivery),
                 }
             )
         )

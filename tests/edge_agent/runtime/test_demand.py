@@ -1,7 +1,7 @@
 """When a camera's key frames are enough, and when more is asked for: the drawn room, act by act."""
 
 from datetime import UTC, datetime, timedelta
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from edge_agent.runtime.pipeline import DeskPipeline
 from edge_agent.vision import scene
@@ -32,7 +32,8 @@ def test_more_than_key_frames_is_asked_for_while_a_citizen_is_there_or_something
             quiet_times.append(demand)
     assert set(citizen_times) == {Demand.ALL_FRAMES}
     assert len(quiet_times) > 50
-    assert quiet_times.count(Demand.KEY_FRAMES) > 0.8 * len(quiet_times)
+    assert quiet_times.count(Demand.CHANGES) > 0.8 * len(quiet_times)
+    assert Demand.KEY_FRAMES not in quiet_times, "they move now and then"
 
 
 def test_a_camera_that_is_not_calibrated_is_watched_in_full() -> None:
@@ -42,3 +43,25 @@ def test_a_camera_that_is_not_calibrated_is_watched_in_full() -> None:
         at = START + timedelta(seconds=number / scene.FPS)
         pipeline.observe(Frame(scene.draw(SEED, 1 + number / scene.FPS), at))
     assert pipeline.demand_after(at) is Demand.ALL_FRAMES
+
+
+def test_a_key_frame_that_was_passed_over_at_first_counts_as_if_it_had_not_been() -> None:
+    """Somebody who came between two looks came when the one between them was taken."""
+    told = []
+    for is_late in (False, True):
+        ids = map(UUID, (f"{number:032}" for number in range(100)))
+        pipeline = DeskPipeline("camera", {DeskId("desk"): scene.ZONES}, ids.__next__)
+        pipeline.calibrate([Frame(scene.draw(SEED, n / 10), START) for n in range(20)])
+        said = []
+        for at_s in range(0, 40, 2):
+            earlier, later = (
+                Frame(scene.draw(SEED, s), START + timedelta(seconds=s)) for s in (at_s, at_s + 1)
+            )
+            if is_late:
+                later.before = earlier
+            else:
+                said += pipeline.observe(earlier)
+            said += pipeline.observe(later)
+        told.append(said)
+    assert len(told[0]) > 3
+    assert told[0] == told[1]

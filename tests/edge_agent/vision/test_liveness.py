@@ -28,6 +28,16 @@ def frozen_after(liveness: Liveness, changes: Iterable[float]) -> int | None:
     return None
 
 
+def test_a_freeze_that_was_looked_at_a_second_late_is_known_no_later() -> None:
+    """A calm camera is looked at every other second, until a picture is too much like the last."""
+    liveness = Liveness()
+    lively = [ROOM + np.random.default_rng(second).integers(-9, 9, ROOM.shape) for second in (0, 1)]
+    for second in (0, 2, 3, 4, 5, 6):
+        picture = lively[0] if second == 0 else lively[1]
+        liveness.observe(View(picture.astype(np.uint8)), START + timedelta(seconds=second))
+        assert liveness.is_frozen == (second == 6)
+
+
 @pytest.mark.parametrize(
     ("changes", "after"),
     [
