@@ -165,7 +165,9 @@ def scene_times(steady_at_s: float) -> Iterator[float]:
         yield number / FPS % scene.EMPTY_S
     for number in range(STEADY_S * FPS):
         into_s = number / FPS % (2 * STEADY_FOR_S)
-        yield steady_at_s + min(into_s, 2 * STEADY_FOR_S - into_s)
+        back_s = 2 * STEADY_FOR_S - into_s
+        # Noise goes by the millisecond: no camera shows the very same picture twice.
+        yield steady_at_s + (into_s if into_s < back_s else back_s + 0.002)
 
 
 # --- the processes -------------------------------------------------------------------------------

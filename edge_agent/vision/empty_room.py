@@ -20,9 +20,9 @@ from edge_agent.vision.windows import NOWHERE, Window, surround
 BACKGROUND_SHARE = 0.25  # of the picture outside all zones is enough to tell the light by
 MAX_LOOKS = 2  # besides the present one
 SAME_LOOK = 0.02  # of a zone's pixels may differ
-LEARN_SHARE = 0.15  # of what still differs, each time: daylight that wanders is followed
+LEARN_SHARE = 0.28  # of what still differs, each time: daylight that wanders is followed
 WANDER = (
-    4.0  # grey levels each time, at most: what stands outside the zones is not taken in at once
+    8.0  # grey levels each time, at most: what stands outside the zones is not taken in at once
 )
 
 

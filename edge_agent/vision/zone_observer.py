@@ -22,7 +22,7 @@ from edge_agent.vision.micro_motion import MicroMotion
 from edge_agent.vision.windows import intersect, surround, widen, within
 
 MAX_REFERENCE_PICTURES = 50  # the median of more is no better and costs memory
-FOLLOW_EVERY = timedelta(seconds=5)
+FOLLOW_EVERY = timedelta(seconds=10)
 NEAR = np.ones((5, 5), np.uint8)  # a shadow on the floor is not the motion of what stands there
 HIDDEN_SHARE = 0.04  # by somebody who belongs elsewhere: enough to hide that a zone is empty
 
