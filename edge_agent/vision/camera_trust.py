@@ -31,7 +31,7 @@ LATELY = timedelta(seconds=2)
 LEAST_KEPT = 0.25  # of the blocks that can be told; fewer do not tell sharpness
 
 SEEK_SHIFT_EVERY = timedelta(seconds=0.9)  # it costs a millisecond
-FOLLOW_EVERY = timedelta(seconds=10)  # a view that wanders, before it is amiss
+FOLLOW_EVERY = timedelta(seconds=5)  # a view that wanders, before it is amiss
 MOVED_FROM = 0.0125  # share of the width: 8 pixels of 640
 SOFT_OF_HIDDEN = 0.7
 

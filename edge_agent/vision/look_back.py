@@ -27,32 +27,43 @@ QUIETEST = 0.2  # of the blocks show noise alone
 ALIVE = 1.0
 
 
+class Calm:
+    """Compares each picture that is looked at with the one before."""
+
+    def __init__(self) -> None:
+        self._last: tuple[GreyImage, datetime] | None = None
+
+    def observe(self, frame: Frame) -> bool:
+        """Whether it shows the same as the last one, seen no longer ago than `MAX_KEY_GAP`."""
+        coarse, at = np.asarray(cv2.pyrDown(frame.fine), dtype=np.uint8), frame.captured_at
+        before, self._last = self._last, (coarse, at)
+        if before is None:
+            return False
+        last, seen_at = before
+        is_near = abs(at - seen_at) <= MAX_KEY_GAP and last.shape == coarse.shape
+        return is_near and is_alike(coarse, last)
+
+    def forget(self) -> None:
+        """What comes next is compared with nothing."""
+        self._last = None
+
+
 class LookBack:
     """Beside the decoder of one stream; give it every key frame that was shown by itself."""
 
     def __init__(self, decoder: StreamDecoder) -> None:
         self._decoder = decoder
-        self._last: tuple[GreyImage, datetime] | None = None
+        self._calm = Calm()
 
     def complete(self, frame: Frame) -> Frame:
         """The frame, with the one that was passed over before it if that must be seen."""
         if self._decoder.is_running:
-            self._last = None
+            self._calm.forget()
             return frame
-        coarse = np.asarray(cv2.pyrDown(frame.fine), dtype=np.uint8)
-        is_calm = self._is_like_last(coarse, frame.captured_at)
-        self._last = coarse, frame.captured_at
-        passed = self._decoder.take_passed(is_calm=is_calm)
+        passed = self._decoder.take_passed(is_calm=self._calm.observe(frame))
         if passed is not None:
             frame.before = Frame(*passed)
         return frame
-
-    def _is_like_last(self, coarse: GreyImage, at: datetime) -> bool:
-        if self._last is None:
-            return False
-        last, seen_at = self._last
-        is_near = abs(at - seen_at) <= MAX_KEY_GAP and last.shape == coarse.shape
-        return is_near and is_alike(coarse, last)
 
 
 def is_alike(coarse: GreyImage, last: GreyImage) -> bool:

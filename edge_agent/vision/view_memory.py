@@ -25,7 +25,7 @@ LEARN_SHARE = 1 / 360  # of the view, each time: six hours
 # 11 pixels of 640 in half a minute. Whoever turns a camera is faster.
 FOLLOW_PER_S = 0.0012  # share of the width
 FOLLOW_AT_MOST = 0.025
-FOLLOW_WITHIN = timedelta(seconds=20)
+FOLLOW_WITHIN = timedelta(seconds=10)
 LEAST_STEP = 0.05  # pixels; less is not worth making the view anew
 
 
