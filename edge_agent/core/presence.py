@@ -51,9 +51,9 @@ class PresenceTracker:
         """Some zone shows something else than its present state."""
         return any(zone.is_changing for zone in self._zones.values())
 
-    def is_plain(self, at: datetime) -> bool:
+    def can_miss_a_look(self, at: datetime) -> bool:
         """Whether a look less at any zone would not matter."""
-        return all(zone.is_plain(at) for zone in self._zones.values())
+        return all(zone.can_miss_a_look(at) for zone in self._zones.values())
 
     def may_be_occupied(self, zone: str) -> bool:
         """Whether somebody is there, or may be: all but known to be empty and showing nobody."""

@@ -66,7 +66,7 @@ class ZoneEvidence:
         """Since when something else than the present state shows itself."""
         return self._shown.since
 
-    def is_plain(self, state: PresenceState, at: datetime) -> bool:
+    def can_miss_a_look(self, state: PresenceState, at: datetime) -> bool:
         """Whether a look less would not matter: nobody is there, or somebody who moves often."""
         if state is PresenceState.OCCUPIED:
             return self._motion.still_for(at) <= MOVES_OFTEN

@@ -78,9 +78,9 @@ class ZoneTracker:
         """Something else than the present state shows itself; whether it lasts is to be seen."""
         return self._evidence.shown_since is not None
 
-    def is_plain(self, at: datetime) -> bool:
+    def can_miss_a_look(self, at: datetime) -> bool:
         """Whether a look less would not matter: nobody is there, or somebody who moves often."""
-        return not self.is_changing and self._evidence.is_plain(self.memory.state, at)
+        return not self.is_changing and self._evidence.can_miss_a_look(self.memory.state, at)
 
     @property
     def may_be_occupied(self) -> bool:

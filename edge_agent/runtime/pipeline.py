@@ -115,8 +115,8 @@ class DeskPipeline:
         )
         if not is_quiet:
             return Demand.ALL_FRAMES
-        is_plain = all(presence.is_plain(at) for presence in self._presence.values())
-        return Demand.CHANGES if is_plain else Demand.KEY_FRAMES
+        can_miss_a_look = all(presence.can_miss_a_look(at) for presence in self._presence.values())
+        return Demand.CHANGES if can_miss_a_look else Demand.KEY_FRAMES
 
     # --- a second opinion ------------------------------------------------------------------------
 

@@ -22,7 +22,7 @@ MAX_LOOKS = 2  # besides the present one
 SAME_LOOK = 0.02  # of a zone's pixels may differ
 LEARN_SHARE = 0.28  # of what still differs, each time: daylight that wanders is followed
 WANDER = (
-    8.0  # grey levels each time, at most: what stands outside the zones is not taken in at once
+    4.3  # grey levels each time, at most: what stands outside the zones is not taken in at once
 )
 
 

@@ -2,8 +2,9 @@
 
 A picture that shows the same as the one two seconds before leaves nothing to be found out from the
 one between them: what came and went again in that time is no state of anything here. Where it
-shows something else, the one between is decoded, too, and is seen first. So nothing is known less
-well or later than with all key frames, and a calm desk takes half of the decoding and judging.
+shows something else, or is late, the one between is decoded, too, and is seen first. A calm desk
+takes half of the decoding and judging so; what the comparison is too coarse for (somebody far away
+in one block, a slight blur) is found a second later.
 """
 
 from datetime import datetime
@@ -22,8 +23,8 @@ DIFFERS, DIFFERING_BLOCKS = 12.0, 2
 # Light that changes and a camera that is turned reach everywhere: beyond what noise does.
 STIRS, TIMES_NOISE, STIRRING_SHARE = 1.5, 3.0, 0.15
 QUIETEST = 0.2  # of the blocks show noise alone
-# A camera's noise makes at least this difference in nine blocks of ten; a picture that is sent
-# again and again does not (`liveness.REFRESHED_BELOW`), and must be seen each second.
+# A camera's noise and light make at least this difference in a tenth of the blocks; a picture that
+# is sent again and again does not (`liveness.REFRESHED_BELOW`), and must be seen each second.
 ALIVE = 1.0
 
 
@@ -59,10 +60,13 @@ class LookBack:
         """The frame, with the one that was passed over before it if that must be seen."""
         if self._decoder.is_running:
             self._calm.forget()
-            return frame
-        passed = self._decoder.take_passed(is_calm=self._calm.observe(frame))
+            is_calm = False
+        else:
+            is_calm = self._calm.observe(frame)
+        passed = self._decoder.take_passed(is_calm=is_calm)
         if passed is not None:
-            frame.before = Frame(*passed)
+            picture, earlier = passed
+            frame.before = Frame(picture, frame.captured_at - earlier)
         return frame
 
 

@@ -23,6 +23,9 @@ from edge_agent.vision.stage_times import StageTimes
 MAX_KEY_GAP = timedelta(seconds=2.5)  # two, and a late one
 # Where every frame is a key frame, one a second is what `KEY_FRAMES` means.
 MIN_KEY_GAP = timedelta(seconds=0.7)
+# Of what is passed over: two seconds from look to look, and a frozen camera is told in time.
+MAX_PASSED_GAP = timedelta(seconds=1.05)
+PASSED_LATE = timedelta(seconds=0.3)  # the one after it, before all are decoded
 KEY_LATE = timedelta(seconds=0.03)  # as late as they come through a network that is well
 WHEN_OVERDUE_S = 0.2
 MAX_SKIPPED = 300  # packets in memory, should a stream's times stand still
@@ -59,6 +62,7 @@ class StreamDecoder:
         self._shown_at: datetime | None = None
         self._may_pass = False
         self._passed: tuple[VideoPacket, datetime] | None = None
+        self._revealed: tuple[VideoFrame, timedelta] | None = None
 
     def spare_s(self, at: datetime) -> float:
         """For how long after `at` nothing will be decoded: until the next key frame is due."""
@@ -76,7 +80,7 @@ class StreamDecoder:
             return self._decode_now(packet)
         self._skipped.append(packet)
         if demand is Demand.ALL_FRAMES or self._is_key_overdue(at):
-            return self._catch_up()
+            return self._catch_up(at)
         return []
 
     @property
@@ -84,18 +88,26 @@ class StreamDecoder:
         """Whether all pictures are being decoded, not key frames alone."""
         return self._is_running
 
-    def take_passed(self, *, is_calm: bool) -> tuple[VideoFrame, datetime] | None:
-        """The key frame that was passed over before the last one, unless all is calm.
+    def take_passed(self, *, is_calm: bool) -> tuple[VideoFrame, timedelta] | None:
+        """What was passed over, and how long before the last picture, unless all is calm.
 
         Then the next one may be passed over, if no more than `CHANGES` is asked for.
         """
-        passed, self._passed = self._passed, None
         self._may_pass = is_calm
-        if passed is None or is_calm:
-            return None
-        packet, at = passed
+        if not is_calm and self._shown_at is not None:
+            self._reveal(self._shown_at)
+        revealed, self._passed, self._revealed = self._revealed, None, None
+        return revealed
+
+    def _reveal(self, before: datetime) -> None:
+        """Decode what was passed over, by itself: while nothing else is being decoded."""
+        if self._passed is None:
+            return
+        packet, at = self._passed
+        self._passed = None
         pictures = self._decode_now(packet) + self._drain()
-        return (pictures[0], at) if pictures else None
+        if pictures:
+            self._revealed = pictures[0], before - at
 
     def flush(self) -> list[VideoFrame]:
         """What the decoder still holds back at the stream's end."""
@@ -108,6 +120,7 @@ class StreamDecoder:
         wants_all = demand is Demand.ALL_FRAMES or not self._has_dense_keys
         self._skipped.clear()
         if wants_all:
+            self._reveal(at)
             self._run()
             return self._decode_now(packet)
         earlier = self._drain() if self._is_running else []
@@ -116,8 +129,9 @@ class StreamDecoder:
         if self._chosen_at is not None and timedelta() <= at - self._chosen_at < MIN_KEY_GAP:
             return earlier
         self._chosen_at = at
-        if demand is Demand.CHANGES and self._can_pass(at):
+        if demand is Demand.CHANGES and self._shown_at is not None and self._can_pass(at):
             self._passed = packet, at
+            self._overdue_at = at + (at - self._shown_at) + PASSED_LATE
             return earlier
         self._shown_at = at
         return earlier + self._decode_now(packet) + self._drain()
@@ -126,11 +140,11 @@ class StreamDecoder:
         """Whether the next one will still come in time, if it is as far away as this."""
         if not self._may_pass or self._passed is not None or self._shown_at is None:
             return False
-        return timedelta() <= 2 * (at - self._shown_at) <= MAX_KEY_GAP
+        return timedelta() <= at - self._shown_at <= MAX_PASSED_GAP
 
     def _run(self) -> None:
         """Decode all from now on."""
-        self._is_running, self._may_pass, self._passed = True, False, None
+        self._is_running, self._may_pass = True, False
 
     @property
     def _has_dense_keys(self) -> bool:
@@ -142,8 +156,9 @@ class StreamDecoder:
         last, overdue = self._last_key_at or at, self._overdue_at or at
         return not last <= at <= overdue or len(self._skipped) > MAX_SKIPPED
 
-    def _catch_up(self) -> list[VideoFrame]:
+    def _catch_up(self, at: datetime) -> list[VideoFrame]:
         """The newest picture of those that were skipped, as if none had been."""
+        self._reveal(at)
         self._run()
         skipped, self._skipped = self._skipped, []
         pictures = [picture for packet in skipped for picture in self._decode_now(packet)]

@@ -1,7 +1,7 @@
 """Which key frames are looked at, in films encoded here: a noisy room, one key frame a second."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from pathlib import Path
 
@@ -9,10 +9,13 @@ import av
 import numpy as np
 import numpy.typing as npt
 import pytest
+from av.video.frame import PictureType
 from av.video.stream import VideoStream
 
-from edge_agent.vision.frames import Demand, GreyImage, Image
-from edge_agent.vision.look_back import is_alike
+from edge_agent.vision.frames import Demand, Frame, GreyImage, Image
+from edge_agent.vision.look_back import LookBack, is_alike
+from edge_agent.vision.stage_times import StageTimes
+from edge_agent.vision.stream_decoder import StreamDecoder
 from edge_agent.vision.video_file import VideoFile
 
 START = datetime(2030, 1, 1, tzinfo=UTC)
@@ -32,8 +35,15 @@ def grey(picture: npt.NDArray[np.float64]) -> GreyImage:
     return np.clip(picture, 0, 255).astype(np.uint8)
 
 
-def record(path: Path, draw: Draw, *, key_every_s: int = 1, frozen_from_s: float = 99) -> Path:
-    options = {"preset": "ultrafast", "crf": "12", "g": str(key_every_s * FPS), "forced_idr": "1"}
+def record(
+    path: Path,
+    draw: Draw,
+    *,
+    key_every_s: float = 1,
+    frozen_from_s: float = 99,
+    last_key_s: int = 99,
+) -> Path:
+    options = {"preset": "ultrafast", "crf": "12", "g": "1000", "forced_idr": "1", "bf": "0"}
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=FPS, options=options)
         assert isinstance(stream, VideoStream)
@@ -44,6 +54,8 @@ def record(path: Path, draw: Draw, *, key_every_s: int = 1, frozen_from_s: float
             draw(image, at_s)
             picture = av.VideoFrame.from_ndarray(image, format="bgr24")
             picture.pts, picture.time_base = number, Fraction(1, FPS)
+            is_key = number % round(key_every_s * FPS) == 0 and number <= last_key_s * FPS
+            picture.pict_type = PictureType.I if is_key else PictureType.NONE
             container.mux(stream.encode(picture))
         container.mux(stream.encode(None))
     return path
@@ -101,9 +113,41 @@ def test_a_picture_that_is_sent_again_and_again_is_looked_at_each_second(tmp_pat
     assert 9 in times
 
 
-def test_key_frames_two_seconds_apart_are_all_looked_at(tmp_path: Path) -> None:
-    times = looked_at(record(tmp_path / "sparse.mp4", nothing, key_every_s=2))
-    assert [at_s for at_s in times if at_s >= 2] == [2, 4, 6, 8, 10, 12, 14]
+@pytest.mark.parametrize("key_every_s", [1.2, 2])
+def test_key_frames_further_apart_are_all_looked_at(tmp_path: Path, key_every_s: float) -> None:
+    times = looked_at(record(tmp_path / "sparse.mp4", nothing, key_every_s=key_every_s))
+    expected = [number * key_every_s for number in range(1, int(SECONDS / key_every_s) + 1)]
+    assert [at_s for at_s in times if at_s >= key_every_s] == pytest.approx(
+        [at_s for at_s in expected if at_s < SECONDS]
+    )
+
+
+def test_the_one_passed_over_last_is_seen_when_no_key_frame_comes_any_more(tmp_path: Path) -> None:
+    """An encoder that spreads its key frames: the next look is due at eight seconds."""
+    times = looked_at(record(tmp_path / "late.mp4", nothing, last_key_s=7))
+    at = times.index(6)
+    assert times[at : at + 2] == [6, 7]
+    assert 8.2 < times[at + 2] < 8.7
+    assert len(times[at + 2 :]) > 6 * FPS, "from then on all"
+
+
+def test_the_one_passed_over_is_seen_when_more_is_asked_for(tmp_path: Path) -> None:
+    shown: list[Frame] = []
+    with av.open(str(record(tmp_path / "asked.mp4", nothing))) as container:
+        stream = container.streams.video[0]
+        decoder = StreamDecoder(stream, StageTimes())
+        look_back = LookBack(decoder)
+        for packet in container.demux(stream):
+            at_s = round(float((packet.pts or 0) * packet.time_base), 3)
+            demand = Demand.ALL_FRAMES if at_s > 7.3 else Demand.CHANGES
+            at = START + timedelta(seconds=at_s)
+            pictures = decoder.decode(packet, at, demand) if packet.size else []
+            shown += [look_back.complete(Frame(picture, at)) for picture in pictures]
+    first = next(one for one in shown if one.captured_at > START + timedelta(seconds=7))
+    assert first.captured_at == START + timedelta(seconds=7.4)
+    assert first.before is not None
+    assert first.before.captured_at == START + timedelta(seconds=7)
+    assert all(one.before is None for one in shown if one is not first)
 
 
 @pytest.mark.parametrize("light", [1.0, 0.25], ids=["by day", "in the dusk"])
