@@ -86,7 +86,6 @@ class StreamSource:
         sink: PacketSink | None = None,
     ) -> None:
         self._is_all_wanted = threading.Event()
-        self._demand = Demand.ALL_FRAMES
         self.demand = Demand.ALL_FRAMES
         self._url = url
         self._now = now

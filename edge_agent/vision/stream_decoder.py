@@ -25,7 +25,7 @@ MAX_KEY_GAP = timedelta(seconds=2.5)  # two, and a late one
 MIN_KEY_GAP = timedelta(seconds=0.7)
 # Of what is passed over: two seconds from look to look, and a frozen camera is told in time.
 MAX_PASSED_GAP = timedelta(seconds=1.05)
-PASSED_LATE = timedelta(seconds=0.3)  # the one after it, before all are decoded
+PASSED_LATE = timedelta(seconds=0.25)  # the one after it, before all are decoded
 KEY_LATE = timedelta(seconds=0.03)  # as late as they come through a network that is well
 WHEN_OVERDUE_S = 0.2
 MAX_SKIPPED = 300  # packets in memory, should a stream's times stand still
@@ -129,9 +129,9 @@ class StreamDecoder:
         if self._chosen_at is not None and timedelta() <= at - self._chosen_at < MIN_KEY_GAP:
             return earlier
         self._chosen_at = at
-        if demand is Demand.CHANGES and self._shown_at is not None and self._can_pass(at):
+        if demand is Demand.CHANGES and self._can_pass(at):
             self._passed = packet, at
-            self._overdue_at = at + (at - self._shown_at) + PASSED_LATE
+            self._overdue_at = at + MAX_PASSED_GAP + PASSED_LATE
             return earlier
         self._shown_at = at
         return earlier + self._decode_now(packet) + self._drain()
