@@ -17,14 +17,8 @@ from central_server.storage.unit_of_work import Database
 from event_protocol.messages import DeviceStatus, Link
 from event_protocol.topics import Channel
 from tests.central_server.factories import EdgeChain, make_context, register_device
-from tests.central_server.mqtt.test_ingest_service import (
-    DEVICE,
-    SECRET,
-    Box,
-    bodies,
-    stumble_once,
-    telemetry_at,
-)
+from tests.central_server.mqtt.box import DEVICE, SECRET, Box, telemetry_at
+from tests.central_server.mqtt.test_ingest_service import bodies, stumble_once
 from tests.processes.ports import wait_until
 from tests.processes.rabbitmq import RabbitMQ
 
