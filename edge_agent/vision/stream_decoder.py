@@ -60,6 +60,7 @@ class StreamDecoder:
         self._key_gap: timedelta | None = None
         self._chosen_at: datetime | None = None  # the last key frame that was shown or passed over
         self._shown_at: datetime | None = None
+        self._shown_pts: int | None = None
         self._may_pass = False
         self._passed: tuple[VideoPacket, datetime] | None = None
         self._revealed: tuple[VideoFrame, timedelta] | None = None
@@ -129,18 +130,23 @@ class StreamDecoder:
         if self._chosen_at is not None and timedelta() <= at - self._chosen_at < MIN_KEY_GAP:
             return earlier
         self._chosen_at = at
-        if demand is Demand.CHANGES and self._can_pass(at):
+        if demand is Demand.CHANGES and self._can_pass(packet, at):
             self._passed = packet, at
             self._overdue_at = at + MAX_PASSED_GAP + PASSED_LATE
             return earlier
-        self._shown_at = at
+        self._shown_at, self._shown_pts = at, packet.pts
         return earlier + self._decode_now(packet) + self._drain()
 
-    def _can_pass(self, at: datetime) -> bool:
+    def _can_pass(self, packet: VideoPacket, at: datetime) -> bool:
         """Whether the next one will still come in time, if it is as far away as this."""
         if not self._may_pass or self._passed is not None or self._shown_at is None:
             return False
-        return timedelta() <= at - self._shown_at <= MAX_PASSED_GAP
+        came_after = sent_after = at - self._shown_at
+        if packet.pts is not None and self._shown_pts is not None and self._time_base is not None:
+            # The camera's own clock, as far as it tells one: packets come unevenly.
+            sent_after = timedelta(seconds=float((packet.pts - self._shown_pts) * self._time_base))
+        is_near = timedelta() <= sent_after <= MAX_PASSED_GAP
+        return is_near and timedelta() <= 2 * came_after <= MAX_KEY_GAP
 
     def _run(self) -> None:
         """Decode all from now on."""

@@ -122,6 +122,32 @@ def test_key_frames_further_apart_are_all_looked_at(tmp_path: Path, key_every_s:
     )
 
 
+@pytest.mark.parametrize(("key_every_s", "look_every_s"), [(1, 2), (1.2, 1.2)])
+def test_the_distance_is_told_by_the_cameras_clock(
+    tmp_path: Path, key_every_s: float, look_every_s: float
+) -> None:
+    """Packets come late by up to a tenth of a second, or early."""
+    film = record(tmp_path / "uneven.mp4", nothing, key_every_s=key_every_s)
+    shown: list[Frame] = []
+    keys = 0
+    with av.open(str(film)) as container:
+        stream = container.streams.video[0]
+        decoder = StreamDecoder(stream, StageTimes())
+        look_back = LookBack(decoder)
+        for packet in container.demux(stream):
+            if packet.size:
+                late_s = 0.1 * (keys % 2)
+                keys += packet.is_keyframe
+                at_s = float((packet.pts or 0) * packet.time_base) + late_s
+                at = START + timedelta(seconds=at_s)
+                for picture in decoder.decode(packet, at, Demand.CHANGES):
+                    shown.append(look_back.complete(Frame(picture, at)))
+    times = [(one.captured_at - START).total_seconds() for one in shown]
+    gaps = np.diff([at_s for at_s in times if at_s > 3])
+    assert gaps == pytest.approx(look_every_s, abs=0.11)
+    assert len(gaps) > 4
+
+
 def test_the_one_passed_over_last_is_seen_when_no_key_frame_comes_any_more(tmp_path: Path) -> None:
     """An encoder that spreads its key frames: the next look is due at eight seconds."""
     times = looked_at(record(tmp_path / "late.mp4", nothing, last_key_s=7))
